@@ -1,0 +1,5 @@
+/** Instruction data: records, label masks, datasets, collators and packing. */
+@NullMarked
+package org.alpaca4j.data;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Operations on whole checkpoints: diffs, conversion, merging. */
+@NullMarked
+package org.alpaca4j.weights;
+
+import org.jspecify.annotations.NullMarked;
