@@ -24,7 +24,6 @@ public final class LlamaDecoder implements Decoder {
   private static final int ABSENT = -1;
 
   private final ModelConfig config;
-  private final Device device;
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units = new ArrayList<>();
@@ -41,7 +40,6 @@ public final class LlamaDecoder implements Decoder {
    */
   public LlamaDecoder(ModelConfig config, Device device) {
     this.config = config;
-    this.device = device;
     Map<String, Object> constants = new HashMap<>();
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());

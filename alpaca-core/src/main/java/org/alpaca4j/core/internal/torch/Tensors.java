@@ -66,11 +66,12 @@ public final class Tensors {
   public static NDArray interpret(
       NDManager manager, NDArray file, long offset, long length, DType dtype, long... shape) {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
-      long[] spec = new long[shape.length + 3];
+      long[] spec = new long[shape.length + 4];
       spec[0] = offset;
-      spec[1] = offset + length;
+      spec[1] = length;
       spec[2] = dtype.torchScalarType();
-      System.arraycopy(shape, 0, spec, 3, shape.length);
+      spec[3] = dtype.bytes();
+      System.arraycopy(shape, 0, spec, 4, shape.length);
       return Holder.PROGRAM.callForOne(manager, "interpret", file, scope.create(spec));
     }
   }

@@ -18,20 +18,26 @@
     return flat[start:start + elements].view(shape)
 
   def interpret(self, file: Tensor, spec: Tensor) -> Tensor:
-    """The bytes spec[0] to spec[1] of a mapped file as a tensor of dtype spec[2] and shape spec[3:]."""
+    """The bytes from spec[0] on of a mapped file as a tensor of dtype spec[2], spec[3] bytes each, in the shape
+    spec[4:]; spec[1] is the number of bytes."""
     torch.set_grad_enabled(False)
     shape = annotate(List[int], [])
-    for i in range(3, spec.size(0)):
+    for i in range(4, spec.size(0)):
       shape.append(int(spec[i]))
-    bytes = file[int(spec[0]):int(spec[1])]
-    if int(spec[0]) % 8 != 0:
-      bytes = bytes.clone()
-    return bytes.view(dtype=int(spec[2])).view(shape)
+    start = int(spec[0])
+    result = torch.empty([0], dtype=int(spec[2]))
+    if start % int(spec[3]) == 0:
+      result.set_(file, start // int(spec[3]), [int(spec[1]) // int(spec[3])], [1])
+    else:
+      result.set_(file[start:start + int(spec[1])].clone(), 0, [int(spec[1]) // int(spec[3])], [1])
+    return result.view(shape)
 
   def bytes(self, x: Tensor, range: Tensor) -> Tensor:
     """The elements range[0] to range[1] of a contiguous tensor, as bytes on the CPU."""
     torch.set_grad_enabled(False)
-    return x.view([-1])[int(range[0]):int(range[1])].view(dtype=0).cpu()
+    part = x.view([-1])[int(range[0]):int(range[1])].cpu()
+    size = part.element_size()
+    return torch.empty([0], dtype=0).set_(part, part.storage_offset() * size, [part.numel() * size], [1])
 
   def cast(self, x: Tensor, dtype: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
