@@ -1,26 +1,30 @@
 package org.alpaca4j.core;
 
-/** The base of all exceptions that this library throws on purpose. Unchecked. */
-public class AlpacaException extends RuntimeException {
+import org.jspecify.annotations.Nullable;
 
+/**
+ * The base of every exception of this library. Unchecked; the message names the file, tensor or
+ * field at fault, what was found there, and the way out.
+ */
+public class AlpacaException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /**
-   * Creates an exception without a cause.
+   * Makes an exception without a cause.
    *
-   * @param message what was found, where, and the way out
+   * @param message what is wrong, where, and what to do about it
    */
   public AlpacaException(String message) {
     super(message);
   }
 
   /**
-   * Creates an exception with a cause.
+   * Makes an exception with a cause.
    *
-   * @param message what was found, where, and the way out
-   * @param cause the exception that led to this one
+   * @param message what is wrong, where, and what to do about it
+   * @param cause what led to it, or null
    */
-  public AlpacaException(String message, Throwable cause) {
+  public AlpacaException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

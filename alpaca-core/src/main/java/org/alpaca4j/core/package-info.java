@@ -1,4 +1,6 @@
-/** Checkpoints, tokenizers, prompts and chat templates, causal language models and text generation. */
+/**
+ * Checkpoints, tokenizers, prompts and chat templates, causal language models and text generation.
+ */
 @NullMarked
 package org.alpaca4j.core;
 
