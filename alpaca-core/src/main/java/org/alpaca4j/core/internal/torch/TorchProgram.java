@@ -120,6 +120,12 @@ public final class TorchProgram implements AutoCloseable {
             name + "." + method + ": an argument is a tensor or a list, not " + argument);
       }
     }
+    for (Object argument : arguments) {
+      if (argument instanceof NDArray array && array.getName() != null) {
+        throw new IllegalArgumentException(
+            name + "." + method + ": a tensor is passed both alone and in a list");
+      }
+    }
     inputs.add(methods.computeIfAbsent(method, this::tag));
     NDList results = IValueUtils.forward(module, inputs, true);
     for (NDArray result : results) {

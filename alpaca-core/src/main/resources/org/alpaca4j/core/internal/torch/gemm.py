@@ -1,0 +1,12 @@
+# Products of matrices to time and check back ends with.
+
+# methods
+  def multiply(self, x: Tensor, w: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return torch.mm(x, w.t())
+
+  def error(self, x: Tensor, w: Tensor) -> Tensor:
+    """Largest absolute error of x w^T against fp64."""
+    torch.set_grad_enabled(False)
+    exact = torch.mm(x.to(7), w.to(7).t())
+    return (torch.mm(x, w.t()).to(7) - exact).abs().max().to(6)
