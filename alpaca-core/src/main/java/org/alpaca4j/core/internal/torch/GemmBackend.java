@@ -95,7 +95,7 @@ public final class GemmBackend {
   private static Choice measure(Setting setting) {
     try (NDManager manager = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
         TorchProgram program =
-            TorchProgram.load(Device.cpu(), GemmBackend.class, "gemm.py", Map.of())) {
+            TorchProgram.load(Device.cpu(), GemmBackend.class, Map.of(), "gemm.py")) {
       NDArray x = manager.randomNormal(0, 1, new Shape(ROWS, DEPTH), DataType.FLOAT32);
       NDArray w = manager.randomNormal(0, 1, new Shape(COLUMNS, DEPTH), DataType.FLOAT32);
       double mkl = Double.MAX_VALUE;

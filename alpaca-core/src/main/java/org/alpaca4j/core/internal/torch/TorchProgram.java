@@ -53,27 +53,31 @@ public final class TorchProgram implements AutoCloseable {
    *
    * @param device where its own constants live; tensors passed to it are on this device
    * @param anchor the class beside which the resource lies
-   * @param resource the file name of the program text
    * @param constants attributes read as {@code self.name}: Long, Double, Boolean or String
+   * @param resources the file names of the program's text; several are read as one program
    * @throws ai.djl.engine.EngineException if the text does not compile; the message shows the line
    */
   public static TorchProgram load(
-      Device device, Class<?> anchor, String resource, Map<String, Object> constants) {
+      Device device, Class<?> anchor, Map<String, Object> constants, String... resources) {
     Torch.initialize();
-    String text = read(anchor, resource);
-    int split = text.indexOf(METHODS);
-    if (split < 0) {
-      throw new IllegalArgumentException(resource + " has no line '" + METHODS.trim() + "'");
+    StringBuilder functions = new StringBuilder();
+    StringBuilder methods = new StringBuilder();
+    for (String resource : resources) {
+      String text = read(anchor, resource);
+      int split = text.indexOf(METHODS);
+      if (split < 0) {
+        throw new IllegalArgumentException(resource + " has no line '" + METHODS.trim() + "'");
+      }
+      functions.append(text, 0, split);
+      methods.append(text, split + METHODS.length(), text.length());
     }
-    byte[] archive =
-        TorchArchive.of(
-            text.substring(0, split), text.substring(split + METHODS.length()), constants);
+    byte[] archive = TorchArchive.of(functions.toString(), methods.toString(), constants);
     NDManager manager = NDManager.newBaseManager(device, Torch.ENGINE);
     try {
       PtSymbolBlock module =
           JniUtils.loadModule(
               (PtNDManager) manager, new ByteArrayInputStream(archive), true, false);
-      return new TorchProgram(resource, manager, module);
+      return new TorchProgram(resources[0], manager, module);
     } catch (IOException e) {
       manager.close();
       throw new UncheckedIOException(e); // in memory: cannot happen

@@ -1,0 +1,524 @@
+package org.alpaca4j.core;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The weights of a Hugging Face checkpoint folder, opened for reading: {@code model.safetensors},
+ * or shards with {@code model.safetensors.index.json}. Headers and index are validated on opening;
+ * tensors are read on demand. Nothing read is ever executed, and no file outside the folder is
+ * opened on the word of one inside it.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(Path.of("Qwen2.5-0.5B"))) {
+ *   TensorInfo embedding = checkpoint.tensor("model.embed_tokens.weight");
+ * }
+ * }</pre>
+ *
+ * <p>Thread-safe. A thread that is interrupted while it reads closes the file under all of them, as
+ * {@link java.nio.channels.FileChannel} does; the exception says so.
+ */
+public final class Checkpoint implements AutoCloseable {
+  private static final String SINGLE = "model.safetensors";
+  private static final String INDEX = "model.safetensors.index.json";
+  private static final String CONFIG = "config.json";
+  private static final long MAX_INDEX_BYTES = 100_000_000;
+  private static final int COMPARE_BYTES = 1 << 16;
+  private static final int LISTED_NAMES = 20;
+
+  private final Path folder;
+  private final Map<String, TensorInfo> tensors;
+  private final Map<Path, TensorContainer> containers;
+  private @Nullable ModelConfig config;
+
+  private Checkpoint(
+      Path folder, Map<String, TensorInfo> tensors, Map<Path, TensorContainer> containers) {
+    this.folder = folder;
+    this.tensors = Collections.unmodifiableMap(tensors);
+    this.containers = containers;
+  }
+
+  /**
+   * Opens a checkpoint.
+   *
+   * @param path a folder with {@code model.safetensors} or with {@code
+   *     model.safetensors.index.json} and its shards (where both exist and the index does not name
+   *     the single file, that file is read, as transformers does); or one {@code .safetensors} file
+   * @throws CheckpointException if there are no such weights, or a file of them is missing,
+   *     malformed or contradicts the index
+   */
+  public static Checkpoint open(Path path) {
+    Path absolute = path.toAbsolutePath().normalize();
+    if (Files.isRegularFile(absolute)) {
+      if (!absolute.toString().endsWith(".safetensors")) {
+        throw new CheckpointException(
+            absolute + " is not a .safetensors file; " + wayOutFor(absolute.toString()));
+      }
+      Path parent = absolute.getParent();
+      return openSingle(parent == null ? absolute : parent, absolute);
+    }
+    if (!Files.isDirectory(absolute)) {
+      throw new CheckpointException(absolute + " does not exist" + asideHint(absolute));
+    }
+    Path single = absolute.resolve(SINGLE);
+    Path index = absolute.resolve(INDEX);
+    if (Files.exists(index)) {
+      Map<String, String> shardOfTensor = readIndex(index);
+      if (!Files.exists(single) || shardOfTensor.containsValue(SINGLE)) {
+        return openSharded(absolute, index, shardOfTensor);
+      }
+    }
+    if (Files.exists(single)) {
+      return openSingle(absolute, single);
+    }
+    throw noWeights(absolute);
+  }
+
+  private static Checkpoint openSingle(Path folder, Path file) {
+    SafetensorsFile container = SafetensorsFile.open(file);
+    Map<String, TensorInfo> tensors = new TreeMap<>();
+    for (TensorInfo tensor : container.tensors()) {
+      tensors.put(tensor.name(), tensor);
+    }
+    Map<Path, TensorContainer> containers = new LinkedHashMap<>();
+    containers.put(file, container);
+    return new Checkpoint(folder, tensors, containers);
+  }
+
+  private static Checkpoint openSharded(
+      Path folder, Path index, Map<String, String> shardOfTensor) {
+    Map<Path, TensorContainer> containers = new LinkedHashMap<>();
+    boolean opened = false;
+    try {
+      Map<String, TensorInfo> tensors = new TreeMap<>();
+      for (String shard : new TreeSet<>(shardOfTensor.values())) {
+        Path file = folder.resolve(shard);
+        if (!Files.isRegularFile(file)) {
+          throw new CheckpointException(
+              index + " names the shard " + shard + ", which is not in the folder; fetch it again");
+        }
+        SafetensorsFile container = SafetensorsFile.open(file);
+        containers.put(file, container);
+        for (TensorInfo tensor : container.tensors()) {
+          String promised = shardOfTensor.get(tensor.name());
+          if (!shard.equals(promised)) {
+            throw new CheckpointException(
+                file
+                    + " holds tensor '"
+                    + tensor.name()
+                    + "', which "
+                    + index.getFileName()
+                    + (promised == null ? " does not list" : " promises in " + promised));
+          }
+          tensors.put(tensor.name(), tensor);
+        }
+      }
+      for (Map.Entry<String, String> entry : shardOfTensor.entrySet()) {
+        if (!tensors.containsKey(entry.getKey())) {
+          throw new CheckpointException(
+              index
+                  + " promises tensor '"
+                  + entry.getKey()
+                  + "' in "
+                  + entry.getValue()
+                  + ", which does not hold it");
+        }
+      }
+      opened = true;
+      return new Checkpoint(folder, tensors, containers);
+    } finally {
+      if (!opened) {
+        closeQuietly(containers);
+      }
+    }
+  }
+
+  private static void closeQuietly(Map<Path, TensorContainer> containers) {
+    for (TensorContainer container : containers.values()) {
+      try {
+        container.close();
+      } catch (IOException ignored) {
+        // Only reached while the exception that matters is being thrown.
+      }
+    }
+  }
+
+  private static Map<String, String> readIndex(Path index) {
+    String json = readText(index, MAX_INDEX_BYTES);
+    Map<String, String> shardOfTensor = new LinkedHashMap<>();
+    boolean found = false;
+    try (JsonParser parser =
+        JsonFactory.builder()
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+            .build()
+            .createParser(json)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw new CheckpointException(index + " is not a JSON object");
+      }
+      while (parser.nextToken() != JsonToken.END_OBJECT) {
+        String field = parser.currentName();
+        parser.nextToken();
+        if (!field.equals("weight_map")) {
+          parser.skipChildren();
+          continue;
+        }
+        if (found || parser.currentToken() != JsonToken.START_OBJECT) {
+          throw new CheckpointException(index + ": weight_map must be one JSON object");
+        }
+        found = true;
+        while (parser.nextToken() != JsonToken.END_OBJECT) {
+          String tensor = parser.currentName();
+          if (parser.nextToken() != JsonToken.VALUE_STRING) {
+            throw new CheckpointException(
+                index + ": weight_map gives no file name for tensor '" + tensor + "'");
+          }
+          String shard = parser.getText();
+          requirePlainName(index, tensor, shard);
+          if (shardOfTensor.put(tensor, shard) != null) {
+            throw new CheckpointException(index + " lists tensor '" + tensor + "' twice");
+          }
+        }
+      }
+      if (parser.nextToken() != null) {
+        throw new CheckpointException(index + " goes on after its JSON object");
+      }
+    } catch (JsonProcessingException e) {
+      throw new CheckpointException(index + " is not JSON: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw new CheckpointException("Cannot read " + index + ": " + e, e);
+    }
+    if (!found) {
+      throw new CheckpointException(index + " has no weight_map");
+    }
+    return shardOfTensor;
+  }
+
+  private static void requirePlainName(Path index, String tensor, String shard) {
+    boolean plain =
+        shard.endsWith(".safetensors")
+            && shard.length() <= 255
+            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
+    if (!plain) {
+      throw new CheckpointException(
+          index
+              + " puts tensor '"
+              + tensor
+              + "' in '"
+              + shard
+              + "'; a shard must be a .safetensors file of the same folder, named without a path");
+    }
+  }
+
+  private static String readText(Path file, long maxBytes) {
+    try {
+      long size = Files.size(file);
+      if (size > maxBytes) {
+        throw new CheckpointException(
+            file + " has " + size + " bytes, more than the " + maxBytes + " permitted");
+      }
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new CheckpointException("Cannot read " + file + ": " + e, e);
+    }
+  }
+
+  private static CheckpointException noWeights(Path folder) {
+    List<String> found = new ArrayList<>();
+    try (Stream<Path> files = Files.list(folder)) {
+      files.map(file -> String.valueOf(file.getFileName())).sorted().forEach(found::add);
+    } catch (IOException | UncheckedIOException e) {
+      return new CheckpointException("Cannot list " + folder + ": " + e, e);
+    }
+    String wayOut =
+        found.stream()
+            .filter(
+                name ->
+                    name.startsWith("pytorch_model")
+                        || name.startsWith("consolidated")
+                        || name.endsWith(".gguf")
+                        || name.startsWith("adapter_model"))
+            .findFirst()
+            .map(name -> name + " is there, but " + wayOutFor(name))
+            .orElse("found " + (found.isEmpty() ? "nothing" : abbreviate(found)));
+    return new CheckpointException(
+        folder + " has no weights: expected " + SINGLE + " or " + INDEX + "; " + wayOut);
+  }
+
+  private static String wayOutFor(String name) {
+    if (name.contains("adapter_model")) {
+      return "it holds an adapter: open the base model's folder and apply the adapter to it";
+    }
+    return "only safetensors weights can be read: take the model's safetensors files, or convert"
+        + " it with transformers (from_pretrained, then save_pretrained)";
+  }
+
+  private static String asideHint(Path target) {
+    Optional<Path> aside = CheckpointWriter.findAside(target);
+    return aside
+        .map(
+            old ->
+                "; its last version is kept in "
+                    + old
+                    + ", left by a write that was killed: rename it back, or write again")
+        .orElse("");
+  }
+
+  private static String abbreviate(List<String> names) {
+    if (names.size() <= LISTED_NAMES) {
+      return String.join(", ", names);
+    }
+    return String.join(", ", names.subList(0, LISTED_NAMES))
+        + " and "
+        + (names.size() - LISTED_NAMES)
+        + " more";
+  }
+
+  /** Returns the folder, absolute; for a single file the folder that holds it. */
+  public Path folder() {
+    return folder;
+  }
+
+  /** Returns the names of all tensors, sorted. */
+  public Set<String> names() {
+    return tensors.keySet();
+  }
+
+  /**
+   * Returns where and how a tensor is stored.
+   *
+   * @throws CheckpointException if there is no such tensor
+   */
+  public TensorInfo tensor(String name) {
+    TensorInfo tensor = tensors.get(name);
+    if (tensor == null) {
+      throw new CheckpointException(
+          folder
+              + " has no tensor '"
+              + name
+              + "'; it has "
+              + abbreviate(new ArrayList<>(tensors.keySet())));
+    }
+    return tensor;
+  }
+
+  /**
+   * Returns the model's configuration, read from {@code config.json} at the first call.
+   *
+   * @throws CheckpointException if the file is missing or malformed
+   * @throws UnsupportedModelException if the model is of a kind that this library does not run
+   */
+  public synchronized ModelConfig config() {
+    ModelConfig read = config;
+    if (read == null) {
+      read = ModelConfig.load(folder.resolve(CONFIG));
+      config = read;
+    }
+    return read;
+  }
+
+  /**
+   * Fills a buffer from a tensor: {@code destination} from its position to its limit. Tensors of
+   * any size are read by several calls.
+   *
+   * @param name the tensor
+   * @param destination receives the bytes, row-major and little-endian, as stored
+   * @param offset the first byte to read, counted from the tensor's begin
+   * @throws CheckpointException if there is no such tensor or reading fails
+   * @throws IndexOutOfBoundsException if the tensor ends before the buffer is full
+   */
+  public void readBytes(String name, ByteBuffer destination, long offset) {
+    TensorInfo tensor = tensor(name);
+    if (offset < 0 || offset > tensor.byteLength() - destination.remaining()) {
+      throw new IndexOutOfBoundsException(
+          "Bytes "
+              + offset
+              + " to "
+              + (offset + destination.remaining())
+              + " of tensor '"
+              + name
+              + "', which has "
+              + tensor.byteLength());
+    }
+    try {
+      container(tensor).read(tensor, destination, offset);
+    } catch (ClosedByInterruptException e) {
+      throw new CheckpointException(
+          "Reading '"
+              + name
+              + "' from "
+              + tensor.file()
+              + " was interrupted, which closes the file: open the checkpoint again",
+          e);
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "Cannot read tensor '" + name + "' from " + tensor.file() + ": " + e, e);
+    }
+  }
+
+  /**
+   * Returns a tensor's bytes as a read-only, little-endian, memory-mapped buffer. It stays valid
+   * after {@link #close()}.
+   *
+   * @param name a tensor of less than 2 GiB; larger ones are for {@link #readBytes}
+   * @throws CheckpointException if there is no such tensor, it is too large, or mapping fails
+   */
+  public ByteBuffer map(String name) {
+    TensorInfo tensor = tensor(name);
+    if (tensor.byteLength() > Integer.MAX_VALUE) {
+      throw new CheckpointException(
+          "Tensor '"
+              + name
+              + "' has "
+              + tensor.byteLength()
+              + " bytes, too many for one buffer; read it in parts with readBytes");
+    }
+    try {
+      return container(tensor).map(tensor);
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "Cannot map tensor '" + name + "' of " + tensor.file() + ": " + e, e);
+    }
+  }
+
+  private TensorContainer container(TensorInfo tensor) {
+    TensorContainer container = containers.get(tensor.file());
+    if (container == null) {
+      throw new IllegalStateException("No open file for " + tensor);
+    }
+    return container;
+  }
+
+  /**
+   * Checks that the checkpoint holds exactly the expected tensors, in shapes and in a type that can
+   * be loaded as weights. One exception lists everything that is wrong.
+   *
+   * <p>Always permitted beside them: {@code *.rotary_emb.inv_freq}, which old checkpoints store
+   * although it follows from the configuration.
+   *
+   * @param expectedShapes name to dimensions of each tensor that must be there
+   * @param ignorable names that may be there as well, whatever their shape
+   * @throws CheckpointException listing missing, unexpected and misshapen tensors and those that
+   *     are not F32, BF16 or F16
+   */
+  public void requireExactly(Map<String, long[]> expectedShapes, Set<String> ignorable) {
+    List<String> missing = new ArrayList<>();
+    List<String> misshapen = new ArrayList<>();
+    List<String> mistyped = new ArrayList<>();
+    for (Map.Entry<String, long[]> expected : new TreeMap<>(expectedShapes).entrySet()) {
+      TensorInfo tensor = tensors.get(expected.getKey());
+      if (tensor == null) {
+        missing.add(expected.getKey());
+      } else if (!Arrays.equals(tensor.shape(), expected.getValue())) {
+        misshapen.add(
+            expected.getKey()
+                + " "
+                + Arrays.toString(tensor.shape())
+                + " instead of "
+                + Arrays.toString(expected.getValue()));
+      } else if (!tensor.dtype().isWeight()) {
+        mistyped.add(expected.getKey() + " " + tensor.dtype());
+      }
+    }
+    List<String> unexpected = new ArrayList<>();
+    for (String name : tensors.keySet()) {
+      if (!expectedShapes.containsKey(name)
+          && !ignorable.contains(name)
+          && !name.endsWith("rotary_emb.inv_freq")) {
+        unexpected.add(name);
+      }
+    }
+    List<String> problems = new ArrayList<>();
+    report(problems, "missing", missing);
+    report(problems, "unexpected", unexpected);
+    report(problems, "misshapen", misshapen);
+    report(problems, "not F32, BF16 or F16", mistyped);
+    if (!problems.isEmpty()) {
+      throw new CheckpointException(
+          folder
+              + " does not fit its configuration: "
+              + String.join("; ", problems)
+              + ". Check that config.json belongs to these weights");
+    }
+  }
+
+  private static void report(List<String> problems, String kind, List<String> names) {
+    if (!names.isEmpty()) {
+      problems.add(names.size() + " " + kind + ": " + abbreviate(names));
+    }
+  }
+
+  /**
+   * Checks that two names of one tied tensor agree: {@code alias} is absent, or it has the same
+   * type, shape and bytes as {@code original}.
+   *
+   * @param alias such as {@code lm_head.weight}
+   * @param original such as {@code model.embed_tokens.weight}; must be there
+   * @throws CheckpointException if they differ
+   */
+  public void requireTied(String alias, String original) {
+    TensorInfo first = tensor(original);
+    TensorInfo second = tensors.get(alias);
+    if (second == null) {
+      return;
+    }
+    boolean same =
+        first.dtype() == second.dtype()
+            && Arrays.equals(first.shape(), second.shape())
+            && sameBytes(first, second);
+    if (!same) {
+      throw new CheckpointException(
+          folder
+              + ": "
+              + alias
+              + " differs from "
+              + original
+              + ", though config.json ties them; set tie_word_embeddings to false to keep both");
+    }
+  }
+
+  private boolean sameBytes(TensorInfo first, TensorInfo second) {
+    ByteBuffer left = ByteBuffer.allocate(COMPARE_BYTES);
+    ByteBuffer right = ByteBuffer.allocate(COMPARE_BYTES);
+    for (long offset = 0; offset < first.byteLength(); offset += COMPARE_BYTES) {
+      int length = (int) Math.min(COMPARE_BYTES, first.byteLength() - offset);
+      readBytes(first.name(), left.clear().limit(length), offset);
+      readBytes(second.name(), right.clear().limit(length), offset);
+      if (!left.flip().equals(right.flip())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Closes the files. Mapped buffers stay valid. */
+  @Override
+  public void close() {
+    for (TensorContainer container : containers.values()) {
+      try {
+        container.close();
+      } catch (IOException e) {
+        throw new CheckpointException("Cannot close " + container.file() + ": " + e, e);
+      }
+    }
+  }
+}

@@ -1,0 +1,105 @@
+package org.alpaca4j.core.internal.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import java.util.List;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+
+/**
+ * A family of decoder-only language models: how its parameters are laid out and what its layers
+ * compute, forward and backward. Stateless: weights are arguments, so a caller may gather a layer's
+ * weights, use them and free them.
+ *
+ * <p>All results are owned by the given scope. Shapes: hidden states [tokens, hidden] in the dtype
+ * of the weights. Thread-safe.
+ */
+public interface Decoder extends AutoCloseable {
+  /** Returns the configuration. */
+  ModelConfig config();
+
+  /** Returns the units in order: embedding, decoder layers, head. */
+  List<UnitLayout> units();
+
+  /**
+   * Puts examples side by side.
+   *
+   * @param ids token ids of all examples, one after the other
+   * @param lengths tokens of each example
+   * @param dtype of the weights that will be used
+   */
+  PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype);
+
+  /** Returns the first layer's input. */
+  NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding);
+
+  /** Adds the gradient of {@link #embed} to the embedding's gradient. */
+  void embedBackward(PackedInput input, NDArray dx, UnitTensors gradient);
+
+  /** Returns a layer's output. */
+  NDArray layer(NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights);
+
+  /** Returns a layer's output, then what {@link #layerBackward} wants to be given again. */
+  NDList layerKeeping(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights);
+
+  /**
+   * Returns the gradient of a layer's input and writes its weights' gradients.
+   *
+   * @param kept what {@link #layerKeeping} returned after the output; empty: recompute it from x
+   * @param accumulate add to the gradients, instead of overwriting them
+   */
+  NDArray layerBackward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      NDArray dz,
+      NDArray[] kept,
+      PackedInput input,
+      UnitTensors weights,
+      UnitTensors gradients,
+      boolean accumulate);
+
+  /** Returns the normed hidden states that the head multiplies: [tokens, hidden]. */
+  NDArray finalNorm(NDManager scope, NDArray x, UnitTensors head);
+
+  /** Returns fp32 logits [tokens, vocabulary] of {@link #finalNorm}'s result. */
+  NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
+
+  /**
+   * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
+   * layer's output.
+   *
+   * @param scratch [chunk, vocabulary] fp32, overwritten
+   */
+  NDArray losses(
+      NDManager scope,
+      NDArray x,
+      NDArray rows,
+      NDArray targets,
+      NDArray scratch,
+      UnitTensors embedding,
+      UnitTensors head);
+
+  /**
+   * Returns {@link #losses} and the gradient of {@code scale} times their sum with respect to the
+   * last layer's output; writes the head's gradients. Where head and embedding are tied, the head
+   * part of the shared matrix's gradient is written to the embedding's.
+   */
+  NDList headBackward(
+      NDManager scope,
+      NDArray x,
+      NDArray rows,
+      NDArray targets,
+      double scale,
+      NDArray scratch,
+      UnitTensors embedding,
+      UnitTensors head,
+      UnitTensors embeddingGradient,
+      UnitTensors headGradient,
+      boolean accumulate);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,342 @@
+package org.alpaca4j.core.internal.model;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.RopeScaling;
+import org.alpaca4j.core.internal.torch.Tensors;
+import org.alpaca4j.core.internal.torch.Torch;
+import org.alpaca4j.core.internal.torch.TorchProgram;
+
+/**
+ * The Llama-like families: Llama 1 to 3, Mistral, Qwen2 and Qwen3. The arithmetic is in {@code
+ * llama.py}; here are names, places and shapes.
+ */
+public final class LlamaDecoder implements Decoder {
+  private static final int ABSENT = -1;
+
+  private final ModelConfig config;
+  private final Device device;
+  private final NDManager manager;
+  private final TorchProgram program;
+  private final List<UnitLayout> units = new ArrayList<>();
+  private final NDArray overwrite;
+  private final NDArray add;
+  private final NDArray[] windows;
+  private final NDArray rotaryScale;
+  private final float[] frequencies;
+
+  /**
+   * Loads the program.
+   *
+   * @param device where weights and hidden states are
+   */
+  public LlamaDecoder(ModelConfig config, Device device) {
+    this.config = config;
+    this.device = device;
+    Map<String, Object> constants = new HashMap<>();
+    constants.put("heads", (long) config.numAttentionHeads());
+    constants.put("kv_heads", (long) config.numKeyValueHeads());
+    constants.put("group", (long) config.numAttentionHeads() / config.numKeyValueHeads());
+    constants.put("head_dim", (long) config.headDim());
+    constants.put("intermediate", (long) config.intermediateSize());
+    constants.put("eps", config.rmsNormEps());
+    constants.put("cpu_kernel", device.getDeviceType().equals(Device.Type.CPU));
+    layOut(constants);
+    manager = NDManager.newBaseManager(device, Torch.ENGINE);
+    program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
+    overwrite = onCpu(0f);
+    add = onCpu(1f);
+    windows = new NDArray[config.numHiddenLayers()];
+    for (int layer = 0; layer < windows.length; layer++) {
+      windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
+    }
+    rotaryScale = manager.create((float) config.ropeScaling().attentionScaling());
+    frequencies = config.ropeScaling().inverseFrequencies(config, 0);
+  }
+
+  private NDArray onCpu(float value) {
+    return manager.create(new float[] {value}, new Shape(1)).toDevice(Device.cpu(), false);
+  }
+
+  private NDArray onCpu(long[] values) {
+    return manager.create(values).toDevice(Device.cpu(), false);
+  }
+
+  /** Declares every unit's parameters; the places of the optional ones become constants. */
+  private void layOut(Map<String, Object> constants) {
+    long hidden = config.hiddenSize();
+    long q = (long) config.numAttentionHeads() * config.headDim();
+    long kv = (long) config.numKeyValueHeads() * config.headDim();
+    long intermediate = config.intermediateSize();
+
+    UnitLayout.Builder embedding = new UnitLayout.Builder("embedding");
+    embedding.matrix("model.embed_tokens.weight", config.vocabSize(), hidden);
+    units.add(embedding.build());
+
+    for (int i = 0; i < config.numHiddenLayers(); i++) {
+      String layer = "model.layers." + i + ".";
+      String attention = layer + "self_attn.";
+      String mlp = layer + "mlp.";
+      UnitLayout.Builder unit = new UnitLayout.Builder("layer " + i);
+      unit.vector(layer + "input_layernorm.weight", hidden);
+      unit.stacked(
+          List.of(
+              attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"),
+          List.of(q, kv, kv),
+          hidden);
+      unit.matrix(attention + "o_proj.weight", hidden, q);
+      unit.vector(layer + "post_attention_layernorm.weight", hidden);
+      unit.stacked(
+          List.of(mlp + "gate_proj.weight", mlp + "up_proj.weight"),
+          List.of(intermediate, intermediate),
+          hidden);
+      unit.matrix(mlp + "down_proj.weight", hidden, intermediate);
+      int qkvBias =
+          config.attentionBias()
+              ? unit.concatenated(
+                  List.of(
+                      attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"),
+                  List.of(q, kv, kv))
+              : ABSENT;
+      int oBias = config.outputBias() ? unit.vector(attention + "o_proj.bias", hidden) : ABSENT;
+      int gateUpBias =
+          config.mlpBias()
+              ? unit.concatenated(
+                  List.of(mlp + "gate_proj.bias", mlp + "up_proj.bias"),
+                  List.of(intermediate, intermediate))
+              : ABSENT;
+      int downBias = config.mlpBias() ? unit.vector(mlp + "down_proj.bias", hidden) : ABSENT;
+      int headNorms = ABSENT;
+      if (config.qkNorm()) {
+        headNorms = unit.vector(attention + "q_norm.weight", config.headDim());
+        unit.vector(attention + "k_norm.weight", config.headDim());
+      }
+      constants.put("at_qkv_bias", (long) qkvBias);
+      constants.put("at_o_bias", (long) oBias);
+      constants.put("at_gate_up_bias", (long) gateUpBias);
+      constants.put("at_down_bias", (long) downBias);
+      constants.put("at_head_norms", (long) headNorms);
+      units.add(unit.build());
+    }
+
+    UnitLayout.Builder head = new UnitLayout.Builder("head");
+    head.vector("model.norm.weight", hidden);
+    if (!config.tieWordEmbeddings()) {
+      head.matrix("lm_head.weight", config.vocabSize(), hidden);
+    }
+    units.add(head.build());
+  }
+
+  @Override
+  public ModelConfig config() {
+    return config;
+  }
+
+  @Override
+  public List<UnitLayout> units() {
+    return List.copyOf(units);
+  }
+
+  @Override
+  public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
+    int tokens = ids.length;
+    long[] wide = new long[tokens];
+    float[] positions = new float[tokens];
+    long[] wideLengths = new long[lengths.length];
+    int at = 0;
+    for (int example = 0; example < lengths.length; example++) {
+      wideLengths[example] = lengths[example];
+      for (int position = 0; position < lengths[example]; position++, at++) {
+        wide[at] = ids[at];
+        positions[at] = position;
+      }
+    }
+    NDArray like = Tensors.zeros(scope, 1, dtype);
+    NDList rotary =
+        program.call(
+            scope,
+            "rotary",
+            scope.create(positions),
+            frequencies(scope, lengths, tokens),
+            rotaryScale,
+            like);
+    return new PackedInput(
+        scope.create(wide),
+        rotary.get(0),
+        rotary.get(1),
+        scope.create(wideLengths).toDevice(Device.cpu(), false),
+        tokens);
+  }
+
+  /**
+   * Inverse frequencies: [1, headDim / 2], or a row per token where they depend on the length of
+   * the example (dynamic scaling beyond the trained length).
+   */
+  private NDArray frequencies(NDManager scope, int[] lengths, int tokens) {
+    int half = frequencies.length;
+    boolean perExample = false;
+    if (config.ropeScaling().type() == RopeScaling.Type.DYNAMIC) {
+      for (int length : lengths) {
+        perExample |= length > config.maxPositionEmbeddings();
+      }
+    }
+    if (!perExample) {
+      return scope.create(frequencies, new Shape(1, half));
+    }
+    float[] rows = new float[tokens * half];
+    int token = 0;
+    for (int length : lengths) {
+      float[] row = config.ropeScaling().inverseFrequencies(config, length);
+      for (int i = 0; i < length; i++, token++) {
+        System.arraycopy(row, 0, rows, token * half, half);
+      }
+    }
+    return scope.create(rows, new Shape(tokens, half));
+  }
+
+  @Override
+  public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding) {
+    return program.callForOne(scope, "embed", input.ids(), embedding.argument(0));
+  }
+
+  @Override
+  public void embedBackward(PackedInput input, NDArray dx, UnitTensors gradient) {
+    program.run("embed_backward", input.ids(), dx, gradient.argument(0));
+  }
+
+  @Override
+  public NDArray layer(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+    return program.callForOne(
+        scope,
+        "forward",
+        x,
+        input.cos(),
+        input.sin(),
+        input.lengths(),
+        windows[layer],
+        weights.arguments());
+  }
+
+  @Override
+  public NDList layerKeeping(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+    return program.call(
+        scope,
+        "forward_keeping",
+        x,
+        input.cos(),
+        input.sin(),
+        input.lengths(),
+        windows[layer],
+        weights.arguments());
+  }
+
+  @Override
+  public NDArray layerBackward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      NDArray dz,
+      NDArray[] kept,
+      PackedInput input,
+      UnitTensors weights,
+      UnitTensors gradients,
+      boolean accumulate) {
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of(
+                x,
+                dz,
+                input.cos(),
+                input.sin(),
+                input.lengths(),
+                windows[layer],
+                accumulate ? add : overwrite,
+                weights.arguments(),
+                gradients.arguments()));
+    if (kept.length == 0) {
+      return program.callForOne(scope, "backward_recomputing", arguments.toArray());
+    }
+    arguments.add(kept);
+    return program.callForOne(scope, "backward", arguments.toArray());
+  }
+
+  @Override
+  public NDArray finalNorm(NDManager scope, NDArray x, UnitTensors head) {
+    return program.callForOne(scope, "final_norm", x, head.argument(0));
+  }
+
+  @Override
+  public NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head) {
+    return program.callForOne(scope, "logits", normed, matrix(embedding, head));
+  }
+
+  /** The head's matrix [vocabulary, hidden]: its own, or the embedding's when tied. */
+  private NDArray matrix(UnitTensors embedding, UnitTensors head) {
+    return config.tieWordEmbeddings() ? embedding.argument(0) : head.argument(1);
+  }
+
+  @Override
+  public NDArray losses(
+      NDManager scope,
+      NDArray x,
+      NDArray rows,
+      NDArray targets,
+      NDArray scratch,
+      UnitTensors embedding,
+      UnitTensors head) {
+    return program.callForOne(
+        scope,
+        "head_loss",
+        x,
+        rows,
+        targets,
+        scratch,
+        head.argument(0),
+        matrix(embedding, head));
+  }
+
+  @Override
+  public NDList headBackward(
+      NDManager scope,
+      NDArray x,
+      NDArray rows,
+      NDArray targets,
+      double scale,
+      NDArray scratch,
+      UnitTensors embedding,
+      UnitTensors head,
+      UnitTensors embeddingGradient,
+      UnitTensors headGradient,
+      boolean accumulate) {
+    return program.call(
+        scope,
+        "head_backward",
+        x,
+        rows,
+        targets,
+        scope.create((float) scale),
+        accumulate ? add : overwrite,
+        scratch,
+        head.argument(0),
+        matrix(embedding, head),
+        headGradient.argument(0),
+        matrix(embeddingGradient, headGradient));
+  }
+
+  @Override
+  public void close() {
+    program.close();
+    manager.close();
+  }
+}

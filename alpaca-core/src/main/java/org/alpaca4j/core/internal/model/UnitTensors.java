@@ -1,0 +1,87 @@
+package org.alpaca4j.core.internal.model;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import java.util.List;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.torch.Tensors;
+
+/**
+ * Tensors in the layout of one unit: its parameters, their gradients, or an optimizer's moments.
+ *
+ * <p>Owns its arrays; not thread-safe for writing.
+ */
+public final class UnitTensors implements AutoCloseable {
+  private final UnitLayout layout;
+  private final DType dtype;
+  private final NDManager manager;
+  private final NDArray[] flats = new NDArray[UnitLayout.FLATS];
+  private final NDArray[] arguments;
+
+  private UnitTensors(UnitLayout layout, DType dtype, NDManager manager) {
+    this.layout = layout;
+    this.dtype = dtype;
+    this.manager = manager;
+    for (int flat = 0; flat < flats.length; flat++) {
+      flats[flat] = Tensors.zeros(manager, layout.elements().get(flat), dtype);
+    }
+    arguments =
+        layout.arguments().stream()
+            .map(a -> Tensors.view(manager, flats[a.flat()], a.offset(), a.shapeArray()))
+            .toArray(NDArray[]::new);
+  }
+
+  /** Allocates zeros on the parent's device; freed by {@link #close} or with the parent. */
+  public static UnitTensors zeros(NDManager parent, UnitLayout layout, DType dtype) {
+    NDManager manager = parent.newSubManager();
+    try {
+      return new UnitTensors(layout, dtype, manager);
+    } catch (RuntimeException | Error e) {
+      manager.close();
+      throw e;
+    }
+  }
+
+  /** Returns the layout. */
+  public UnitLayout layout() {
+    return layout;
+  }
+
+  /** Returns the dtype of all tensors here. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** Returns a flat: {@link UnitLayout#DECAYED} or {@link UnitLayout#PLAIN}; owned here. */
+  public NDArray flat(int index) {
+    return flats[index];
+  }
+
+  /** Returns the program's arguments, views of the flats; owned here. */
+  public NDArray[] arguments() {
+    return arguments;
+  }
+
+  /** Returns one of the program's arguments; owned here. */
+  public NDArray argument(int index) {
+    return arguments[index];
+  }
+
+  /** Returns a view in a checkpoint tensor's shape, owned by {@code scope}. */
+  public NDArray parameter(NDManager scope, UnitLayout.Parameter parameter) {
+    return Tensors.view(
+        scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
+  }
+
+  /** Copies all values of another set in the same layout, converting the dtype. */
+  public void copyFrom(UnitTensors source) {
+    for (int flat : List.of(UnitLayout.DECAYED, UnitLayout.PLAIN)) {
+      Tensors.copy(flats[flat], source.flats[flat]);
+    }
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+  }
+}

@@ -1,0 +1,59 @@
+# Making, viewing, copying and mapping tensors in dtypes that DJL's own operators do not know (bfloat16).
+
+# methods
+  def allocate(self, like: Tensor, elements: Tensor, dtype: Tensor) -> Tensor:
+    """Zeros [elements] on the device of `like`."""
+    torch.set_grad_enabled(False)
+    return torch.zeros([int(elements)], dtype=int(dtype), device=like.device)
+
+  def view(self, flat: Tensor, spec: Tensor) -> Tensor:
+    """The elements of a one-dimensional tensor from spec[0] on, in the shape spec[1:]."""
+    torch.set_grad_enabled(False)
+    shape = annotate(List[int], [])
+    elements = 1
+    for i in range(1, spec.size(0)):
+      shape.append(int(spec[i]))
+      elements = elements * int(spec[i])
+    start = int(spec[0])
+    return flat[start:start + elements].view(shape)
+
+  def interpret(self, file: Tensor, spec: Tensor) -> Tensor:
+    """The bytes spec[0] to spec[1] of a mapped file as a tensor of dtype spec[2] and shape spec[3:]."""
+    torch.set_grad_enabled(False)
+    shape = annotate(List[int], [])
+    for i in range(3, spec.size(0)):
+      shape.append(int(spec[i]))
+    bytes = file[int(spec[0]):int(spec[1])]
+    if int(spec[0]) % 8 != 0:
+      bytes = bytes.clone()
+    return bytes.view(dtype=int(spec[2])).view(shape)
+
+  def bytes(self, x: Tensor, range: Tensor) -> Tensor:
+    """The elements range[0] to range[1] of a contiguous tensor, as bytes on the CPU."""
+    torch.set_grad_enabled(False)
+    return x.view([-1])[int(range[0]):int(range[1])].view(dtype=0).cpu()
+
+  def cast(self, x: Tensor, dtype: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return x.to(int(dtype), copy=True)
+
+  def copy(self, target: Tensor, source: Tensor) -> Tensor:
+    """Copies with conversion of the dtype and the device."""
+    torch.set_grad_enabled(False)
+    return target.copy_(source)
+
+  def zero(self, x: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return x.zero_()
+
+  def normal(self, x: Tensor, deviation: Tensor, seed: Tensor) -> Tensor:
+    """Fills with normal values of mean 0, the same for the same seed."""
+    torch.set_grad_enabled(False)
+    generator = torch.Generator(device=torch.device("cpu"), seed=int(seed))
+    values = torch.empty(x.shape, dtype=6)
+    values.normal_(0.0, float(deviation), generator=generator)
+    return x.copy_(values)
+
+  def fill(self, x: Tensor, value: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return x.fill_(float(value))

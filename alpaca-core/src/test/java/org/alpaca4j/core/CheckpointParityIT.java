@@ -1,0 +1,184 @@
+package org.alpaca4j.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.DynamicTest.dynamicTest;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Checkpoints written by transformers, and hostile ones, in the folder {@code -Dfixtures}. */
+@Tag("parity")
+class CheckpointParityIT {
+  private static final JsonMapper JSON = new JsonMapper();
+  private static final Set<String> FAMILIES = Set.of("llama", "mistral", "qwen2", "qwen3");
+
+  @TempDir Path temporary;
+
+  private static List<Path> list(String area, String glob) {
+    Path folder = Path.of(System.getProperty("fixtures")).resolve(area);
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    List<Path> found = new ArrayList<>();
+    try (var files = Files.newDirectoryStream(folder, glob)) {
+      files.forEach(found::add);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    found.sort(null);
+    return found;
+  }
+
+  private static String name(Path path) {
+    return path.getParent().getFileName() + "/" + path.getFileName();
+  }
+
+  private static Stream<Path> safetensorsFolders() {
+    return list("checkpoints", "*").stream()
+        .filter(folder -> Files.exists(folder.resolve("sha256.json")))
+        .flatMap(
+            folder ->
+                list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
+  }
+
+  @TestFactory
+  Stream<DynamicTest> everyTensorHasItsHash() {
+    return safetensorsFolders()
+        .map(folder -> dynamicTest(name(folder), () -> assertHashes(folder)));
+  }
+
+  private static void assertHashes(Path folder) throws Exception {
+    JsonNode reference = JSON.readTree(folder.resolveSibling("sha256.json").toFile());
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      String dtype = checkpoint.config().dtype().orElseThrow().torchName();
+      JsonNode expected = reference.findValue(dtype);
+      assertThat(expected).as("hashes for %s", dtype).isNotNull();
+      Map<String, String> hashes = new TreeMap<>();
+      for (String name : checkpoint.names()) {
+        hashes.put(name, sha256(checkpoint, name));
+      }
+      Map<String, String> expectedHashes = new TreeMap<>();
+      expected.properties().forEach(e -> expectedHashes.put(e.getKey(), e.getValue().asText()));
+      assertThat(hashes).isEqualTo(expectedHashes);
+
+      Map<String, long[]> shapes = new TreeMap<>();
+      for (Map.Entry<String, JsonNode> shape : reference.get("shapes").properties()) {
+        shapes.put(shape.getKey(), JSON.convertValue(shape.getValue(), long[].class));
+      }
+      checkpoint.requireExactly(shapes, Set.of());
+    }
+  }
+
+  /** Returns the hash of the tensor as float32. */
+  private static String sha256(Checkpoint checkpoint, String name) throws Exception {
+    TensorInfo tensor = checkpoint.tensor(name);
+    ByteBuffer stored = ByteBuffer.allocate((int) tensor.byteLength());
+    checkpoint.readBytes(name, stored, 0);
+    assertThat(checkpoint.map(name)).isEqualTo(stored.flip());
+    stored.order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer floats =
+        ByteBuffer.allocate((int) tensor.elements() * 4).order(ByteOrder.LITTLE_ENDIAN);
+    while (stored.hasRemaining()) {
+      floats.putFloat(
+          switch (tensor.dtype()) {
+            case F32 -> stored.getFloat();
+            case BF16 -> Float.intBitsToFloat(stored.getShort() << 16);
+            case F16 -> half(stored.getShort());
+            default -> throw new AssertionError(tensor);
+          });
+    }
+    return HexFormat.of()
+        .formatHex(MessageDigest.getInstance("SHA-256").digest(floats.array()));
+  }
+
+  private static float half(short bits) {
+    int exponent = bits >> 10 & 0x1f;
+    int fraction = bits & 0x3ff;
+    double magnitude =
+        exponent == 0
+            ? fraction * 0x1p-24
+            : (1024 + fraction) * Math.pow(2, exponent - 25); // no infinities in weights
+    return (float) (bits < 0 ? -magnitude : magnitude);
+  }
+
+  @TestFactory
+  Stream<DynamicTest> hostileFilesAreRefused() {
+    Stream<Path> files =
+        list("checkpoints/malicious", "*.safetensors").stream()
+            .filter(file -> !file.getFileName().toString().startsWith("control"));
+    Stream<Path> folders = list("checkpoints/malicious", "index-*").stream();
+    return Stream.concat(files, folders)
+        .map(
+            path ->
+                dynamicTest(
+                    name(path),
+                    () ->
+                        assertThatThrownBy(() -> Checkpoint.open(path).close())
+                            .isInstanceOf(CheckpointException.class)
+                            .hasMessageContaining(path.toString())));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> theHonestControlIsRead() {
+    return list("checkpoints/malicious", "control.safetensors").stream()
+        .map(
+            file ->
+                dynamicTest(
+                    name(file),
+                    () -> {
+                      try (Checkpoint checkpoint = Checkpoint.open(file)) {
+                        ByteBuffer w = checkpoint.map("w");
+                        assertThat(w.asFloatBuffer().get(3)).isEqualTo(4f);
+                      }
+                    }));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> bothSpellingsOfAConfigurationAreEqual() {
+    return list("models", "*").stream()
+        .filter(folder -> Files.exists(folder.resolve("config.v4.json")))
+        .map(
+            folder ->
+                dynamicTest(
+                    name(folder),
+                    () ->
+                        assertThat(ModelConfig.load(folder.resolve("config.json")))
+                            .isEqualTo(ModelConfig.load(folder.resolve("config.v4.json")))));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> everySupportedFamilyIsReadAndEveryOtherRefused() {
+    return list("models", "*").stream()
+        .filter(folder -> Files.exists(folder.resolve("config.json")))
+        .map(folder -> dynamicTest(name(folder), () -> assertFamily(folder)));
+  }
+
+  private static void assertFamily(Path folder) throws IOException {
+    Path file = folder.resolve("config.json");
+    if (FAMILIES.contains(JSON.readTree(file.toFile()).get("model_type").asText())) {
+      assertThat(ModelConfig.load(file).toJson()).isEqualTo(Files.readString(file));
+    } else {
+      assertThatThrownBy(() -> ModelConfig.load(file))
+          .isInstanceOf(UnsupportedModelException.class);
+    }
+  }
+}
