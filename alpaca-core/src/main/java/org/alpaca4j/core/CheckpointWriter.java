@@ -274,8 +274,8 @@ public final class CheckpointWriter {
         requireReplaceable(real);
         requireSpace(staged.folder());
         writeWeights(staged.folder(), source);
-        for (FolderSource file : files.values()) {
-          file.write(staged.folder());
+        for (Map.Entry<String, FolderSource> file : files.entrySet()) {
+          writeFile(staged.folder(), file.getKey(), file.getValue());
         }
         for (FolderSource more : folderSources) {
           more.write(staged.folder());
@@ -289,6 +289,14 @@ public final class CheckpointWriter {
       throw message.startsWith("Cannot write") ? e : failure(message, e);
     } catch (RuntimeException e) {
       throw failure(e.toString(), e);
+    }
+  }
+
+  private void writeFile(Path folder, String name, FolderSource source) {
+    try {
+      source.write(folder);
+    } catch (IOException e) {
+      throw failure(name + ": " + describe(e), e);
     }
   }
 

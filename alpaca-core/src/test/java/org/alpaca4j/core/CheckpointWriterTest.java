@@ -290,7 +290,7 @@ class CheckpointWriterTest {
         CheckpointWriterTest::names,
         "no tokenizer");
     assertFailsWithoutTrace(
-        four().copy(parent.resolve("absent.json")), CheckpointWriterTest::names, "absent.json");
+        four().copy(parent.resolve("absent.json")), CheckpointWriterTest::names, "absent.json: NoSuchFileException");
   }
 
   @Test
