@@ -290,7 +290,9 @@ class CheckpointWriterTest {
         CheckpointWriterTest::names,
         "no tokenizer");
     assertFailsWithoutTrace(
-        four().copy(parent.resolve("absent.json")), CheckpointWriterTest::names, "absent.json: NoSuchFileException");
+        four().copy(parent.resolve("absent.json")),
+        CheckpointWriterTest::names,
+        "absent.json: NoSuchFileException");
   }
 
   @Test
