@@ -56,7 +56,12 @@ public final class SupervisedDataset {
     /** Leave it out, with a warning that names its index. */
     DROP,
     /** Refuse the data, naming its index. */
-    ERROR
+    ERROR,
+    /**
+     * Keep it, as train.py does. It adds nothing to the loss, and a batch of nothing else has none;
+     * {@link DataReport#fullyMasked} still lists it.
+     */
+    KEEP
   }
 
   /** What to do with an example that is longer than the maximal length. */
@@ -158,14 +163,7 @@ public final class SupervisedDataset {
         pages,
         stored,
         new DataReport(
-            indexes.length,
-            indexes.length,
-            tokens,
-            supervised,
-            longest,
-            0,
-            List.of(),
-            List.of()));
+            indexes.length, indexes.length, tokens, supervised, longest, 0, List.of(), List.of()));
   }
 
   /**
@@ -316,10 +314,11 @@ public final class SupervisedDataset {
     }
     if (!fullyMasked.isEmpty()) {
       log.warn(
-          "{}: {} of {} records left out, since none of their tokens is supervised: {}{}",
+          "{}: {} of {} records {}, since none of their tokens is supervised: {}{}",
           origin,
           fullyMasked.size(),
           read,
+          options.onFullyMasked == OnFullyMasked.KEEP ? "teach nothing" : "left out",
           fullyMasked.subList(0, Math.min(10, fullyMasked.size())),
           fullyMasked.size() > 10 ? " ..." : "");
     }
@@ -339,7 +338,7 @@ public final class SupervisedDataset {
           examples,
           options.maxLength);
     }
-    if (examples == 0) {
+    if (supervised == 0) {
       throw new DataException(
           origin
               + ": no example is left of "
@@ -357,10 +356,7 @@ public final class SupervisedDataset {
             read, examples, tokens, supervised, longest, truncated, fullyMasked, tooLong);
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
-        origin,
-        examples,
-        tokens,
-        Math.round(1000 * report.supervisedShare()) / 10.0);
+        origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
     return new SupervisedDataset(List.copyOf(pages), null, report);
   }
 
@@ -402,7 +398,9 @@ public final class SupervisedDataset {
                     + "; raise maxLength, mend the record, or choose onFullyMasked DROP");
           }
           fullyMasked.add(index);
-          continue;
+          if (options.onFullyMasked == OnFullyMasked.DROP) {
+            continue;
+          }
         }
         if (cut) {
           truncated++;
