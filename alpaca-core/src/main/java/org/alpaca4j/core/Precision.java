@@ -1,0 +1,24 @@
+package org.alpaca4j.core;
+
+/** The number format in which a model's weights are held and its layers compute. */
+public enum Precision {
+  /** 32-bit floating point. */
+  FLOAT32(DType.F32),
+
+  /**
+   * bfloat16: fp32's range with 8 bits of mantissa, half the memory. Sums inside a matrix product,
+   * the norms' statistics, softmax and loss are fp32 all the same.
+   */
+  BFLOAT16(DType.BF16);
+
+  private final DType dtype;
+
+  Precision(DType dtype) {
+    this.dtype = dtype;
+  }
+
+  /** Returns the dtype of the weights. */
+  public DType dtype() {
+    return dtype;
+  }
+}

@@ -1,0 +1,195 @@
+package org.alpaca4j.core.internal.model;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.internal.torch.GemmBackend;
+import org.alpaca4j.core.internal.torch.Tensors;
+import org.alpaca4j.core.internal.torch.Torch;
+
+/**
+ * A decoder with its weights in memory. Owns both.
+ *
+ * <p>Thread-safe for reading; the weights are changed by training only.
+ */
+public final class LoadedModel implements AutoCloseable {
+  private static final String EMBEDDING = "model.embed_tokens.weight";
+  private static final String HEAD = "lm_head.weight";
+
+  private final Decoder decoder;
+  private final NDManager manager;
+  private final DType dtype;
+  private final List<UnitTensors> units = new ArrayList<>();
+
+  private LoadedModel(Decoder decoder, NDManager manager, DType dtype) {
+    this.decoder = decoder;
+    this.manager = manager;
+    this.dtype = dtype;
+  }
+
+  /**
+   * Reads a checkpoint's weights, converting them to a dtype. The files are mapped, so that the
+   * only copy in memory is the one returned.
+   *
+   * @param config the checkpoint's own, or with a larger vocabulary: the rows that embedding and
+   *     head have more are the mean of the others
+   * @throws org.alpaca4j.core.CheckpointException if tensors are missing, unexpected or misshapen
+   */
+  public static LoadedModel load(
+      Checkpoint checkpoint, ModelConfig config, Device device, DType dtype) {
+    Torch.initialize();
+    if (device.getDeviceType().equals(Device.Type.CPU)) {
+      GemmBackend.choice();
+    }
+    Decoder decoder = new LlamaDecoder(config, device);
+    NDManager manager = NDManager.newBaseManager(device, Torch.ENGINE);
+    LoadedModel model = new LoadedModel(decoder, manager, dtype);
+    try {
+      model.read(checkpoint);
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private void read(Checkpoint checkpoint) {
+    Map<String, long[]> expected = new TreeMap<>();
+    for (UnitLayout unit : decoder.units()) {
+      unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, checkpoint)));
+    }
+    boolean tied = decoder.config().tieWordEmbeddings();
+    checkpoint.requireExactly(expected, tied ? Set.of(HEAD) : Set.of());
+    if (tied) {
+      checkpoint.requireTied(HEAD, EMBEDDING);
+    }
+    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
+      Map<Path, NDArray> files = new HashMap<>();
+      for (UnitLayout layout : decoder.units()) {
+        UnitTensors unit = UnitTensors.zeros(manager, layout, dtype);
+        units.add(unit);
+        for (UnitLayout.Parameter parameter : layout.parameters()) {
+          copy(checkpoint.tensor(parameter.name()), files, scope, unit, parameter);
+        }
+      }
+    }
+  }
+
+  private static void copy(
+      TensorInfo info,
+      Map<Path, NDArray> files,
+      NDManager scope,
+      UnitTensors unit,
+      UnitLayout.Parameter parameter) {
+    NDArray file =
+        files.computeIfAbsent(
+            info.file(), path -> Tensors.map(scope, path, path.toFile().length()));
+    try (NDManager step = scope.newSubManager()) {
+      NDArray source =
+          Tensors.interpret(
+              step, file, info.offset(), info.byteLength(), info.dtype(), info.shape());
+      NDArray target = unit.parameter(step, parameter);
+      if (Arrays.equals(info.shape(), parameter.shapeArray())) {
+        Tensors.copy(target, source);
+      } else {
+        Tensors.copyGrowing(target, source);
+      }
+    }
+  }
+
+  /** The vocabulary may be larger in memory than in the file. */
+  private long[] shapeInFile(UnitLayout.Parameter parameter, Checkpoint checkpoint) {
+    long[] shape = parameter.shapeArray();
+    if (parameter.name().equals(EMBEDDING) || parameter.name().equals(HEAD)) {
+      shape[0] = checkpoint.config().vocabSize();
+    }
+    return shape;
+  }
+
+  /** Declares all tensors to a writer, in one dtype. */
+  public void declare(CheckpointWriter.Builder writer, DType as) {
+    for (UnitLayout unit : decoder.units()) {
+      unit.parameters().forEach(p -> writer.tensor(p.name(), as, p.shapeArray()));
+    }
+  }
+
+  /** Writes a declared tensor's bytes. */
+  public void write(String name, DType as, WritableByteChannel out) throws IOException {
+    for (UnitTensors unit : units) {
+      for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+        if (parameter.name().equals(name)) {
+          unit.write(parameter, as, out);
+          return;
+        }
+      }
+    }
+    throw new IllegalArgumentException("no tensor " + name);
+  }
+
+  /** Returns what the layers compute. */
+  public Decoder decoder() {
+    return decoder;
+  }
+
+  /** Returns the owner of the weights; its device is the model's. */
+  public NDManager manager() {
+    return manager;
+  }
+
+  /** Returns the dtype of weights and hidden states. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** Returns the weights in the order of {@link Decoder#units}. */
+  public List<UnitTensors> units() {
+    return List.copyOf(units);
+  }
+
+  /** Returns the embedding's weights. */
+  public UnitTensors embedding() {
+    return units.get(0);
+  }
+
+  /** Returns a decoder layer's weights. */
+  public UnitTensors layer(int index) {
+    return units.get(1 + index);
+  }
+
+  /** Returns the head's weights. */
+  public UnitTensors head() {
+    return units.get(units.size() - 1);
+  }
+
+  /** Returns the last layer's output [tokens, hidden] of packed examples. */
+  public NDArray hiddenStates(NDManager scope, PackedInput input) {
+    NDArray x = decoder.embed(scope, input, embedding());
+    for (int i = 0; i < decoder.config().numHiddenLayers(); i++) {
+      NDArray next = decoder.layer(scope, i, x, input, layer(i));
+      x.close();
+      x = next;
+    }
+    return x;
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+    decoder.close();
+  }
+}
