@@ -19,8 +19,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ChatTemplateTest {
   private static final String CHATML =
-      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}"
-          + "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n"
+          + "' + m['content'] + '<|im_end|>\\n"
+          + "' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n"
+          + "' }}{% endif %}";
 
   private static final List<ChatMessage> GREETING =
       List.of(ChatMessage.user("Hi"), ChatMessage.assistant("Hello! 😀"));
@@ -28,8 +30,7 @@ class ChatTemplateTest {
   @Test
   void rendersChatMl() {
     assertThat(ChatTemplate.of(CHATML).render(GREETING).text())
-        .isEqualTo(
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello! 😀<|im_end|>\n");
+        .isEqualTo("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello! 😀<|im_end|>\n");
   }
 
   @Test
@@ -136,7 +137,8 @@ class ChatTemplateTest {
   void aHostileTemplateEndsInAnError() {
     List<String> hostile =
         List.of(
-            "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+            "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{%"
+                + " endfor %}",
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
             "{{ 9 ** (9 ** 9) }}",
@@ -155,8 +157,7 @@ class ChatTemplateTest {
 
   @Test
   void aTemplateCannotReachObjectsOrChangeThem() {
-    assertThatThrownBy(
-            () -> ChatTemplate.of("{{ messages.append(1) }}").render(GREETING))
+    assertThatThrownBy(() -> ChatTemplate.of("{{ messages.append(1) }}").render(GREETING))
         .hasMessageContaining("access to attribute 'append' of 'list' object is unsafe");
     assertThat(ChatTemplate.of("[{{ ''.__class__ }}]").render(GREETING).text()).isEqualTo("[]");
   }
@@ -165,8 +166,9 @@ class ChatTemplateTest {
   void loadsTheTemplateAndSpecialTokensOfAFolder(@TempDir Path folder) throws Exception {
     Files.writeString(
         folder.resolve("tokenizer_config.json"),
-        "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ pad_token }}\\n\","
-            + " \"bos_token\": null, \"eos_token\": {\"content\": \"</s>\"}, \"pad_token\": \"<p>\"}");
+        "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ pad_token }}\\n"
+            + "\", \"bos_token\": null, \"eos_token\": {\"content\": \"</s>\"}, \"pad_token\":"
+            + " \"<p>\"}");
     ChatTemplate template = ChatTemplate.load(folder).orElseThrow();
     assertThat(template.render(GREETING).text()).isEqualTo("</s><p>");
     assertThat(template.source()).isEqualTo("{{ bos_token }}{{ eos_token }}{{ pad_token }}\n");
@@ -180,10 +182,7 @@ class ChatTemplateTest {
     Files.writeString(folder.resolve("additional_chat_templates/tool_use.jinja"), "tools");
     ChatTemplate template = ChatTemplate.load(folder).orElseThrow();
     assertThat(template.render(GREETING).text()).isEqualTo("file");
-    assertThat(
-            template
-                .render(GREETING, RenderOptions.builder().tools(List.of()).build())
-                .text())
+    assertThat(template.render(GREETING, RenderOptions.builder().tools(List.of()).build()).text())
         .isEqualTo("tools");
     assertThat(ChatTemplate.load(folder, "tool_use").orElseThrow().source()).isEqualTo("tools");
     assertThat(ChatTemplate.loadAll(folder)).containsOnlyKeys("default", "tool_use");

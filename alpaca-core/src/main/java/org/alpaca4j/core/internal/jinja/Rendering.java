@@ -110,7 +110,8 @@ final class Rendering {
     }
     Object found = null;
     if (value instanceof Dict dict) {
-      boolean hashable = !(key instanceof List && !(key instanceof Tuple)) && !(key instanceof Dict);
+      boolean hashable =
+          !(key instanceof List && !(key instanceof Tuple)) && !(key instanceof Dict);
       found = hashable ? dict.get(key) : null;
     } else if (Values.isInt(key) || key instanceof Boolean) {
       found = element(value, Values.index(key));

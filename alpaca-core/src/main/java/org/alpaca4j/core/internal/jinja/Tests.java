@@ -6,13 +6,47 @@ import java.util.Set;
 final class Tests {
   private static final Set<String> PLAIN =
       Set.of(
-          "odd", "even", "defined", "undefined", "filter", "test", "none", "boolean", "false",
-          "true", "integer", "float", "lower", "upper", "string", "mapping", "number", "sequence",
-          "iterable", "callable", "escaped");
+          "odd",
+          "even",
+          "defined",
+          "undefined",
+          "filter",
+          "test",
+          "none",
+          "boolean",
+          "false",
+          "true",
+          "integer",
+          "float",
+          "lower",
+          "upper",
+          "string",
+          "mapping",
+          "number",
+          "sequence",
+          "iterable",
+          "callable",
+          "escaped");
   private static final Set<String> WITH_ARGUMENT =
       Set.of(
-          "divisibleby", "sameas", "in", "==", "eq", "equalto", "!=", "ne", ">", "gt",
-          "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le");
+          "divisibleby",
+          "sameas",
+          "in",
+          "==",
+          "eq",
+          "equalto",
+          "!=",
+          "ne",
+          ">",
+          "gt",
+          "greaterthan",
+          ">=",
+          "ge",
+          "<",
+          "lt",
+          "lessthan",
+          "<=",
+          "le");
 
   private Tests() {}
 
@@ -30,8 +64,8 @@ final class Tests {
       case "even" -> Values.equal(Operators.apply("%", value, 2L), 0L);
       case "defined" -> !(value instanceof Undefined);
       case "undefined" -> value instanceof Undefined;
-      case "filter" -> Values.isString(value) && Filters.exists(Values.text(value));
-      case "test" -> Values.isString(value) && exists(Values.text(value));
+      case "filter" -> Dict.hashKey(value) instanceof String filter && Filters.exists(filter);
+      case "test" -> Dict.hashKey(value) instanceof String test && exists(test);
       case "none" -> value == None.NONE;
       case "boolean" -> value instanceof Boolean;
       case "false" -> Boolean.FALSE.equals(value);
