@@ -20,13 +20,13 @@ final class Formatting {
     boolean mapping = values instanceof Dict;
     StringBuilder out = new StringBuilder();
     int used = 0;
-    for (int i = 0; i < format.length(); i++) {
-      char c = format.charAt(i);
+    int i = 0;
+    while (i < format.length()) {
+      char c = format.charAt(i++);
       if (c != '%') {
         out.append(c);
         continue;
       }
-      i++;
       Object named = null;
       if (i < format.length() && format.charAt(i) == '(') {
         int close = format.indexOf(')', i);
@@ -82,7 +82,7 @@ final class Formatting {
       if (i >= format.length()) {
         throw JinjaException.value("incomplete format");
       }
-      char type = format.charAt(i);
+      char type = format.charAt(i++);
       if (type == '%') {
         out.append('%');
         continue;
