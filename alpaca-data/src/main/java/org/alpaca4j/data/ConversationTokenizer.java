@@ -48,7 +48,9 @@ final class ConversationTokenizer {
     List<Span> spans =
         generationBlocks ? rendered.assistantSpans() : spansByPrefix(conversation, rendered.text());
     SupervisedExample example = mask(rendered.text(), spans);
-    if (!spans.isEmpty() && !supervisesASpecialToken(example) && warned.compareAndSet(false, true)) {
+    if (!spans.isEmpty()
+        && !supervisesASpecialToken(example)
+        && warned.compareAndSet(false, true)) {
       log.warn(
           "the chat template closes the assistant's turns with no special token that is supervised,"
               + " so the model may not learn to stop");

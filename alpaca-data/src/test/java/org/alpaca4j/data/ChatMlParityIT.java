@@ -88,7 +88,9 @@ class ChatMlParityIT {
                                 ids,
                                 Fixtures.rows(labels.getValue()),
                                 Fixtures.rows(
-                                    line.get("attention_mask_" + mask.name().toLowerCase(Locale.ROOT)))));
+                                    line.get(
+                                        "attention_mask_"
+                                            + mask.name().toLowerCase(Locale.ROOT)))));
                   }
                 }
               });
