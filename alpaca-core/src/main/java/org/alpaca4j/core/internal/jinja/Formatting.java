@@ -517,10 +517,6 @@ final class Formatting {
         if (precision >= 0) {
           throw JinjaException.value("Precision not allowed in integer format specifier");
         }
-        if (value instanceof Boolean && type == 0) {
-          return pad(
-              "", value.equals(true) ? "True" : "False", align == 0 || align == '=' ? '<' : align);
-        }
         body = number.abs().toString(radix);
         body = type == 'X' ? body.toUpperCase(Locale.ROOT) : body;
         body = group == 0 ? body : grouped(body, radix == 10 ? 3 : 4);
