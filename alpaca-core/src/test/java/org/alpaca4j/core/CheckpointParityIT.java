@@ -55,9 +55,7 @@ class CheckpointParityIT {
   private static Stream<Path> safetensorsFolders() {
     return list("checkpoints", "*").stream()
         .filter(folder -> Files.exists(folder.resolve("sha256.json")))
-        .flatMap(
-            folder ->
-                list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
+        .flatMap(folder -> list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
   }
 
   @TestFactory
@@ -88,6 +86,27 @@ class CheckpointParityIT {
     }
   }
 
+  @TestFactory
+  Stream<DynamicTest> aSingleFileIsWrittenBackByteForByte() {
+    return safetensorsFolders()
+        .filter(folder -> Files.exists(folder.resolve("model.safetensors")))
+        .map(folder -> dynamicTest(name(folder), () -> assertRewritten(folder)));
+  }
+
+  private void assertRewritten(Path folder) {
+    Path copy = temporary.resolve(folder.getFileName());
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      CheckpointWriter.Builder writer = CheckpointWriter.builder(copy).config(checkpoint.config());
+      for (String name : checkpoint.names()) {
+        writer.tensor(name, checkpoint.tensor(name).dtype(), checkpoint.tensor(name).shape());
+      }
+      writer.build().write(checkpoint::copyTo);
+    }
+    for (String file : List.of("model.safetensors", "config.json")) {
+      assertThat(copy.resolve(file)).hasSameBinaryContentAs(folder.resolve(file));
+    }
+  }
+
   /** Returns the hash of the tensor as float32. */
   private static String sha256(Checkpoint checkpoint, String name) throws Exception {
     TensorInfo tensor = checkpoint.tensor(name);
@@ -106,8 +125,7 @@ class CheckpointParityIT {
             default -> throw new AssertionError(tensor);
           });
     }
-    return HexFormat.of()
-        .formatHex(MessageDigest.getInstance("SHA-256").digest(floats.array()));
+    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(floats.array()));
   }
 
   private static float half(short bits) {

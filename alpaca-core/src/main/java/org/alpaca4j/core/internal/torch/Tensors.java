@@ -25,12 +25,20 @@ public final class Tensors {
 
   /** Returns zeros [elements] on the manager's device, owned by the manager. */
   public static NDArray zeros(NDManager manager, long elements, DType dtype) {
+    return allocate("zeros", manager, elements, dtype);
+  }
+
+  /** As {@link #zeros}, with arbitrary values. */
+  public static NDArray empty(NDManager manager, long elements, DType dtype) {
+    return allocate("empty", manager, elements, dtype);
+  }
+
+  private static NDArray allocate(String method, NDManager manager, long elements, DType dtype) {
     try (NDManager scope = manager.newSubManager()) {
-      NDArray like = scope.create(0f);
       return Holder.PROGRAM.callForOne(
           manager,
-          "allocate",
-          like,
+          method,
+          scope.create(0f),
           number(scope, elements),
           number(scope, dtype.torchScalarType()));
     }
@@ -110,16 +118,24 @@ public final class Tensors {
   }
 
   /**
-   * Hands elements {@code [from, to)} of a contiguous array to a reader as little-endian bytes; the
-   * buffer is valid during the call only. At most 2 GiB.
+   * Copies a matrix into one with more rows, converting the dtype; each further row becomes the
+   * mean of the copied ones.
+   */
+  public static void copyGrowing(NDArray target, NDArray source) {
+    Holder.PROGRAM.run("copy_growing", target, source);
+  }
+
+  /**
+   * Hands elements {@code [from, to)} of a contiguous array, converted to a dtype, to a reader as
+   * little-endian bytes; the buffer is valid during the call only. At most 2 GiB.
    */
   public static <E extends Exception> void read(
-      NDArray array, long from, long to, BytesReader<E> reader) throws E {
+      NDArray array, long from, long to, DType as, BytesReader<E> reader) throws E {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
       NDArray bytes =
           Holder.PROGRAM.callForOne(
-              scope, "bytes", array, scope.create(new long[] {from, to}));
-      reader.read(bytes.toByteBuffer());
+              scope, "bytes", array, scope.create(new long[] {from, to, as.torchScalarType()}));
+      reader.read(bytes.toByteBuffer(true));
     }
   }
 

@@ -68,7 +68,8 @@ class ModelParityIT {
   private void check(Path folder, boolean recompute) {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
-        LoadedModel model = LoadedModel.load(checkpoint, Device.cpu(), DType.F32);
+        LoadedModel model =
+            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32);
         NDManager scope = model.manager().newSubManager()) {
       Rows rows = Rows.of(reference, "");
       Rows left = Rows.of(reference, "left.");
@@ -83,9 +84,7 @@ class ModelParityIT {
         NDList results = decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer));
         x[layer + 1] = results.get(0);
         kept[layer] =
-            recompute
-                ? new NDArray[0]
-                : results.subList(1, results.size()).toArray(new NDArray[0]);
+            recompute ? new NDArray[0] : results.subList(1, results.size()).toArray(new NDArray[0]);
         rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
       }
       NDArray last = x[x.length - 1];
@@ -245,7 +244,8 @@ class ModelParityIT {
       double largest = 0;
       for (int token = 0; token < padded.length; token++) {
         for (int i = 0; i < width; i++) {
-          double difference = Math.abs(values[token * width + i] - theirs[padded[token] * width + i]);
+          double difference =
+              Math.abs(values[token * width + i] - theirs[padded[token] * width + i]);
           largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
         }
       }
