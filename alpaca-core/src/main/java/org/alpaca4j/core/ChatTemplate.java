@@ -155,6 +155,14 @@ public final class ChatTemplate {
     return Collections.unmodifiableMap(templates);
   }
 
+  /** Returns this template with further special tokens, which replace those of the same name. */
+  ChatTemplate withSpecialTokens(Map<String, String> tokens) {
+    Map<String, String> merged = new LinkedHashMap<>(specialTokens);
+    merged.putAll(tokens);
+    return new ChatTemplate(
+        source, merged, toolUse == null ? null : toolUse.withSpecialTokens(tokens));
+  }
+
   /** Returns the Jinja text, unchanged. */
   public String source() {
     return source;

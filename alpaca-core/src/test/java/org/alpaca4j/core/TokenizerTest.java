@@ -306,6 +306,27 @@ class TokenizerTest {
   }
 
   @Test
+  void offersTheCheckpointsChatTemplate() {
+    ChatTemplate template = tokenizer.chatTemplate().orElseThrow();
+
+    assertThat(template.render(List.of(ChatMessage.user("q"))).text())
+        .isEqualTo("<|im_start|>user\nq<|im_end|>\n");
+    assertThat(tokenizer.chatTemplate("other")).isEmpty();
+  }
+
+  @Test
+  void tellsTheChatTemplateAboutNewRoles() throws IOException {
+    Path source = copyOfResources();
+    Files.writeString(source.resolve("chat_template.jinja"), "{{ pad_token }}");
+    try (Tokenizer plain = Tokenizer.load(source);
+        Tokenizer complete = plain.withMissingSpecialTokens().tokenizer()) {
+      List<ChatMessage> messages = List.of(ChatMessage.user("q"));
+      assertThat(plain.chatTemplate().orElseThrow().render(messages).text()).isEmpty();
+      assertThat(complete.chatTemplate().orElseThrow().render(messages).text()).isEqualTo("[PAD]");
+    }
+  }
+
+  @Test
   void refusesToWorkWhenClosed() {
     Tokenizer closed = Tokenizer.load(resources());
     closed.close();

@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
 import org.jspecify.annotations.Nullable;
@@ -559,12 +561,16 @@ public final class SupervisedDataset {
     }
   }
 
-  /** Builds a dataset of conversations. Each setter can be called once. Not thread-safe. */
+  /**
+   * Builds a dataset of conversations, by default with the tokenizer's own chat template. Each
+   * setter can be called once. Not thread-safe.
+   */
   public static final class ConversationsBuilder {
     private final Options options = new Options();
     private final OneCall calls = new OneCall();
     private @Nullable Tokenizer tokenizer;
     private ChatMlPreprocessor.@Nullable LabelMask chatMl;
+    private @Nullable ChatTemplate chatTemplate;
     private @Nullable Path json;
     private @Nullable Path jsonl;
     private @Nullable List<Conversation> records;
@@ -575,6 +581,17 @@ public final class SupervisedDataset {
     public ConversationsBuilder tokenizer(Tokenizer value) {
       calls.first("tokenizer");
       tokenizer = value;
+      return this;
+    }
+
+    /**
+     * Renders with this chat template instead of the tokenizer's own. What the assistant says is
+     * supervised: by the template's generation blocks if it has any, else by what each assistant
+     * message adds to the prompt before it, closing token included.
+     */
+    public ConversationsBuilder chatTemplate(ChatTemplate value) {
+      calls.firstOf("chatTemplate", "chatMl or chatTemplate");
+      chatTemplate = value;
       return this;
     }
 
@@ -661,10 +678,20 @@ public final class SupervisedDataset {
     }
 
     private ExampleMaker<Conversation> maker(Tokenizer given) {
-      ChatMlPreprocessor preprocessor =
-          ChatMlPreprocessor.of(
-              given, chatMl != null ? chatMl : ChatMlPreprocessor.LabelMask.ASSISTANT);
-      return conversation -> Made.whole(preprocessor.example(conversation.messages()));
+      if (chatMl != null) {
+        ChatMlPreprocessor preprocessor = ChatMlPreprocessor.of(given, chatMl);
+        return conversation -> Made.whole(preprocessor.example(conversation.messages()));
+      }
+      ChatTemplate template =
+          Optional.ofNullable(chatTemplate)
+              .or(given::chatTemplate)
+              .orElseThrow(
+                  () ->
+                      new DataException(
+                          "the tokenizer has no default chat template; set one with"
+                              + " chatTemplate(...), or use chatMl(...)"));
+      ConversationTokenizer conversations = new ConversationTokenizer(given, template);
+      return conversation -> Made.whole(conversations.example(conversation));
     }
   }
 
