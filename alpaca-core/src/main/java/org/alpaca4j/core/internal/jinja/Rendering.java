@@ -127,7 +127,7 @@ final class Rendering {
       return at >= 0 && at < list.size() ? list.get(at) : null;
     } else if (value instanceof Range range) {
       int at = index < 0 ? index + range.length : index;
-      return at >= 0 && at < range.length ? (Object) range.asList().get(at) : null;
+      return at >= 0 && at < range.length ? range.asList().get(at) : null;
     } else if (Values.isString(value)) {
       String text = Values.text(value);
       int length = Strings.length(text);
