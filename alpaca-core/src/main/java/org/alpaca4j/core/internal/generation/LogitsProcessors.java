@@ -177,21 +177,33 @@ public final class LogitsProcessors {
 
   /**
    * Keeps the smallest set of best tokens whose probabilities reach p: in ascending order, removes
-   * while the cumulative probability is at most 1 − p; the best token always stays. Of equal scores
-   * the token with the larger id counts as the better one.
+   * while the cumulative probability is at most 1 − p; the best token always stays. Where equal
+   * scores lie on both sides of the limit, PyTorch's sorting decides which of them go.
    */
   static void keepTopP(float[] scores, double p) {
-    int[] order = ascending(scores);
     float[] probabilities = softmax(scores);
+    int[] order = ascending(scores);
+    int removed = beyondTopP(probabilities, order, p);
+    if (removed > 0 && scores[order[removed - 1]] == scores[order[removed]]) {
+      order = TorchOrder.ascending(scores);
+      removed = beyondTopP(probabilities, order, p);
+    }
+    for (int i = 0; i < removed; i++) {
+      scores[order[i]] = REMOVED;
+    }
+  }
+
+  /** How many of the least likely tokens go. */
+  private static int beyondTopP(float[] probabilities, int[] order, double p) {
     float limit = (float) (1 - p);
     double cumulative = 0;
     for (int i = 0; i < order.length - 1; i++) {
       cumulative += probabilities[order[i]];
       if ((float) cumulative > limit) {
-        return;
+        return i;
       }
-      scores[order[i]] = REMOVED;
     }
+    return order.length - 1;
   }
 
   /** Ids by score, then by id; ids removed before are left out. */
