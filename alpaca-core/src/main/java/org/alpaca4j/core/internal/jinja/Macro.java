@@ -46,7 +46,11 @@ record Macro(Definition definition, Scope closure) implements Callable {
       scope.set("kwargs", rest);
     } else if (!named.isEmpty()) {
       throw JinjaException.type(
-          "macro '" + name() + "' takes no keyword argument '" + named.keySet().iterator().next() + "'");
+          "macro '"
+              + name()
+              + "' takes no keyword argument '"
+              + named.keySet().iterator().next()
+              + "'");
     }
     if (definition.specials().contains("varargs") && !definition.has("varargs")) {
       scope.set("varargs", new Tuple(List.of(positional).subList(given, positional.length)));
@@ -55,9 +59,8 @@ record Macro(Definition definition, Scope closure) implements Callable {
           "macro '" + name() + "' takes not more than " + parameters.size() + " argument(s)");
     }
     for (int i = 0; i < values.length; i++) {
-      if (values[i] != null) {
-        scope.set(parameters.get(i).name(), values[i]);
-      }
+      String name = parameters.get(i).name();
+      scope.set(name, values[i] == null ? Undefined.variable(name) : values[i]);
     }
     for (int i = 0; i < values.length; i++) {
       if (values[i] == null) {

@@ -25,7 +25,7 @@ final class Parser {
   private static final int MAX_CHAIN = 500;
 
   private static final Set<String> MACRO_SPECIALS = Set.of("caller", "kwargs", "varargs");
-  private static final Set<String> RESERVED = Set.of("self", "super");
+  private static final Set<String> RESERVED = Set.of("self");
 
   private final List<Token> tokens;
   private int position;
@@ -257,7 +257,11 @@ final class Parser {
   }
 
   private Statement forLoop(int line) {
+    Token first = peek();
     Target target = target(false, "in");
+    if (first.isName("loop")) {
+      throw fail("Can't assign to special loop variable in for-loop target", line);
+    }
     expectName("in");
     Expression items = tuple(false, false, "recursive");
     boolean outerSoft = soft;
@@ -267,8 +271,7 @@ final class Parser {
     loops++;
     List<Statement> body = statements("endfor", "else");
     loops--;
-    List<Statement> otherwise =
-        next().isName("endfor") ? List.of() : statementsAndEnd("endfor");
+    List<Statement> otherwise = next().isName("endfor") ? List.of() : statementsAndEnd("endfor");
     soft = outerSoft;
     return new Statement.For(target, items, filter, recursive, body, otherwise, line);
   }
@@ -305,8 +308,7 @@ final class Parser {
                 peek().isOperator("|")
                     ? new FilterChain(filters(new Expression.Name(FilterChain.INPUT)))
                     : new FilterChain(null));
-    return new Statement.AssignBlock(
-        target, filters, hard(() -> statementsAndEnd("endset")), line);
+    return new Statement.AssignBlock(target, filters, hard(() -> statementsAndEnd("endset")), line);
   }
 
   private Statement macro(int line) {
@@ -374,8 +376,7 @@ final class Parser {
   }
 
   private Statement callBlock(int line) {
-    List<Macro.Parameter> parameters =
-        peek().isOperator("(") ? hard(this::signature) : List.of();
+    List<Macro.Parameter> parameters = peek().isOperator("(") ? hard(this::signature) : List.of();
     if (!(expression() instanceof Expression.Call call)) {
       throw fail("expected call", line);
     }
@@ -627,8 +628,7 @@ final class Parser {
     Expression left = power();
     for (int chain = 1; ; chain++) {
       Token token = peek();
-      if (token.type() != Type.OPERATOR
-          || !Set.of("*", "/", "//", "%").contains(token.text())) {
+      if (token.type() != Type.OPERATOR || !Set.of("*", "/", "//", "%").contains(token.text())) {
         return left;
       }
       checkChain(chain);
@@ -901,8 +901,7 @@ final class Parser {
         || token.type() == Type.FLOAT
         || token.isOperator("[")
         || token.isOperator("{")
-        || token.type() == Type.NAME
-            && !Set.of("else", "or", "and").contains(token.text())) {
+        || token.type() == Type.NAME && !Set.of("else", "or", "and").contains(token.text())) {
       if (token.isName("is")) {
         throw fail("You cannot chain multiple tests with is");
       }
