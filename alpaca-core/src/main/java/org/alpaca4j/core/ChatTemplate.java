@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * generation blocks). What it does not know is a {@link ChatTemplateException} that names the
  * template line, never another text. A template may be hostile: it can neither reach Java objects
  * nor run without end; texts and lists are limited to 16 Mi characters or items, calls to 200
- * levels, ranges to 100,000 items, and a rendering to 200 million steps.
+ * levels, ranges to 100,000 items, and a rendering to 50 million steps.
  *
  * <p>Immutable and thread-safe; the template is parsed once.
  */

@@ -125,19 +125,24 @@ class ChatTemplateParityIT {
     Map<String, String> specials = new HashMap<>();
     for (JsonNode entry : parse(read(area.resolve("index.json")))) {
       if (entry.get("name").asText().equals(name)) {
-        entry.get("specials").fields().forEachRemaining(e -> specials.put(e.getKey(), e.getValue().asText()));
+        entry.get("specials").properties().forEach(e -> specials.put(e.getKey(), e.getValue().asText()));
       }
     }
     return ChatTemplate.of(read(templateFile(area, name)), specials);
   }
 
-  /** A folder of held-out cases may leave out templates that its sibling with public ones has. */
+  /**
+   * A folder of further cases may leave out templates that the public one, {@code
+   * fixtures.public} or a sibling named fixtures, already has.
+   */
   private static Path templateFile(Path area, String name) {
     Path file = area.resolve("templates").resolve(name + ".jinja");
-    String others = System.getProperty("fixtures.public");
-    if (Files.exists(file) || others == null) {
+    if (Files.exists(file)) {
       return file;
     }
+    Path fixtures = area.toAbsolutePath().normalize().getParent();
+    String others =
+        System.getProperty("fixtures.public", fixtures.resolveSibling("fixtures").toString());
     return Path.of(others).resolve("chat-templates/templates").resolve(name + ".jinja");
   }
 

@@ -322,8 +322,7 @@ class TokenizerTest {
         Tokenizer complete = plain.withMissingSpecialTokens().tokenizer()) {
       List<ChatMessage> messages = List.of(ChatMessage.user("q"));
       assertThat(plain.chatTemplate().orElseThrow().render(messages).text()).isEmpty();
-      assertThat(complete.chatTemplate().orElseThrow().render(messages).text())
-          .isEqualTo("[PAD]");
+      assertThat(complete.chatTemplate().orElseThrow().render(messages).text()).isEqualTo("[PAD]");
     }
   }
 

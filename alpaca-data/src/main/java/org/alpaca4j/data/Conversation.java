@@ -11,8 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param messages its messages, in order; at least one
  * @param tools the tools that the assistant could call, as JSON schemas; mostly none
  */
-public record Conversation(
-    List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
+public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
 
   /** Copies the lists and checks that there is a message. */
   public Conversation {

@@ -37,9 +37,7 @@ final class ConversationTokenizer {
   SupervisedExample example(Conversation conversation) {
     ChatTemplate.Rendered rendered = render(conversation, conversation.messages().size(), false);
     List<Span> spans =
-        generationBlocks
-            ? rendered.assistantSpans()
-            : spansByPrefix(conversation, rendered.text());
+        generationBlocks ? rendered.assistantSpans() : spansByPrefix(conversation, rendered.text());
     return mask(rendered.text(), spans);
   }
 

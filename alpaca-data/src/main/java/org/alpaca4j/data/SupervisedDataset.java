@@ -562,8 +562,8 @@ public final class SupervisedDataset {
   }
 
   /**
-   * Builds a dataset of conversations, by default with the tokenizer's own chat template. Each setter
-   * can be called once. Not thread-safe.
+   * Builds a dataset of conversations, by default with the tokenizer's own chat template. Each
+   * setter can be called once. Not thread-safe.
    */
   public static final class ConversationsBuilder {
     private final Options options = new Options();

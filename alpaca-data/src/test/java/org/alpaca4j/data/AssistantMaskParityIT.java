@@ -22,7 +22,9 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 
-/** Token masks from generation blocks against transformers' {@code return_assistant_tokens_mask}. */
+/**
+ * Token masks from generation blocks against transformers' {@code return_assistant_tokens_mask}.
+ */
 @Tag("parity")
 class AssistantMaskParityIT {
 
@@ -72,7 +74,8 @@ class AssistantMaskParityIT {
     softly.assertAll();
   }
 
-  private static ChatTemplate template(String name, Map<String, JsonNode> index) throws IOException {
+  private static ChatTemplate template(String name, Map<String, JsonNode> index)
+      throws IOException {
     JsonNode entry = index.get(name);
     Path file = Fixtures.area("chat-templates").resolve("templates").resolve(name + ".jinja");
     Map<String, String> tokens = new HashMap<>();
@@ -109,7 +112,6 @@ class AssistantMaskParityIT {
   }
 
   private static JsonNode json(String name) throws IOException {
-    return Fixtures.JSON.readTree(
-        Files.readString(Fixtures.area("chat-templates").resolve(name)));
+    return Fixtures.JSON.readTree(Files.readString(Fixtures.area("chat-templates").resolve(name)));
   }
 }

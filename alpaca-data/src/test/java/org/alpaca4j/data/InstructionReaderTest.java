@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -182,6 +184,20 @@ class InstructionReaderTest {
     Path empty = file("[{\"messages\": []}]");
     assertThatThrownBy(() -> ConversationReader.readJson(empty))
         .hasMessageContaining("field \"messages\": is empty");
+  }
+
+  @Test
+  void keepsWhatElseAMessageHoldsAndTheTools() throws IOException {
+    Path file =
+        file(
+            "{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"id\":"
+                + " 1}]}], \"tools\": [{\"name\": \"f\"}], \"other\": 1}\n");
+
+    Conversation conversation = ConversationReader.readJsonl(file).get(0);
+
+    assertThat(conversation.messages().get(0).toMap())
+        .containsEntry("tool_calls", List.of(Map.of("id", 1)));
+    assertThat(conversation.tools()).containsExactly(Map.of("name", "f"));
   }
 
   private Path file(String text) throws IOException {

@@ -51,8 +51,7 @@ public final class ModelEvaluator implements AutoCloseable {
     List<ExampleLoss> results = new ArrayList<>(dataset.size());
     for (int from = 0; from < dataset.size(); from += batchSize) {
       int to = Math.min(from + batchSize, dataset.size());
-      List<SupervisedExample> examples =
-          IntStream.range(from, to).mapToObj(dataset::get).toList();
+      List<SupervisedExample> examples = IntStream.range(from, to).mapToObj(dataset::get).toList();
       results.addAll(losses(PackedBatch.of(examples)));
     }
     return results;

@@ -73,10 +73,7 @@ public final class SftTrainer {
     long start = System.nanoTime();
     WindowOrder order =
         new WindowOrder(
-            config.order(),
-            dataset.size(),
-            config.batchSize(),
-            config.gradientAccumulationSteps());
+            config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
     LearningRateSchedule schedule =
         LearningRateSchedule.of(

@@ -55,9 +55,8 @@ record Macro(Definition definition, Scope closure) implements Callable {
           "macro '" + name() + "' takes not more than " + parameters.size() + " argument(s)");
     }
     for (int i = 0; i < values.length; i++) {
-      if (values[i] != null) {
-        scope.set(parameters.get(i).name(), values[i]);
-      }
+      String name = parameters.get(i).name();
+      scope.set(name, values[i] == null ? Undefined.variable(name) : values[i]);
     }
     for (int i = 0; i < values.length; i++) {
       if (values[i] == null) {

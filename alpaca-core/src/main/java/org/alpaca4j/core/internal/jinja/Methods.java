@@ -33,7 +33,7 @@ final class Methods {
   /** Returns the attribute, or null when the type has none of that name. */
   static @Nullable Object attribute(Object value, String name) {
     if (value instanceof Undefined undefined) {
-      if (name.startsWith("__") && name.endsWith("__")) {
+      if (name.equals("__class__")) {
         return Undefined.unsafe(value, name);
       }
       throw undefined.failure();

@@ -25,7 +25,7 @@ final class Parser {
   private static final int MAX_CHAIN = 500;
 
   private static final Set<String> MACRO_SPECIALS = Set.of("caller", "kwargs", "varargs");
-  private static final Set<String> RESERVED = Set.of("self", "super");
+  private static final Set<String> RESERVED = Set.of("self");
 
   private final List<Token> tokens;
   private int position;
@@ -257,7 +257,11 @@ final class Parser {
   }
 
   private Statement forLoop(int line) {
+    Token first = peek();
     Target target = target(false, "in");
+    if (first.isName("loop")) {
+      throw fail("Can't assign to special loop variable in for-loop target", line);
+    }
     expectName("in");
     Expression items = tuple(false, false, "recursive");
     boolean outerSoft = soft;

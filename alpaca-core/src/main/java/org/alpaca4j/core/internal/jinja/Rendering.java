@@ -16,7 +16,7 @@ final class Rendering {
   static final int MAX_CALLS = 200;
 
   /** Steps (statements, iterations, calls; a built text counts its length) per rendering. */
-  static final long MAX_WORK = 200_000_000;
+  static final long MAX_WORK = 50_000_000;
 
   private final Map<String, Object> variables;
   private final Clock clock;
