@@ -78,9 +78,9 @@ public final class ChatTemplate {
   }
 
   /**
-   * A part of the rendered text written by the assistant, in code points, {@code end} exclusive.
-   * As in transformers, a span can be empty, and spans of blocks inside macros start where the
-   * macro's text starts.
+   * A part of the rendered text written by the assistant, in code points, {@code end} exclusive. As
+   * in transformers, a span can be empty, and spans of blocks inside macros start where the macro's
+   * text starts.
    */
   public record Span(int start, int end) {}
 
@@ -390,7 +390,8 @@ public final class ChatTemplate {
           .forEach(
               entry -> {
                 boolean standard = STANDARD_TOKENS.contains(entry.getKey());
-                boolean specific = entry.getKey().endsWith("_token") && entry.getValue().isTextual();
+                boolean specific =
+                    entry.getKey().endsWith("_token") && entry.getValue().isTextual();
                 if (standard || specific) {
                   putToken(tokens, entry.getKey(), entry.getValue());
                 }
@@ -414,8 +415,7 @@ public final class ChatTemplate {
     }
   }
 
-  private static void putToken(
-      Map<String, String> tokens, String name, @Nullable JsonNode value) {
+  private static void putToken(Map<String, String> tokens, String name, @Nullable JsonNode value) {
     if (value != null && value.isTextual()) {
       tokens.put(name, value.textValue());
     } else if (value != null && value.path("content").isTextual()) {

@@ -125,15 +125,18 @@ class ChatTemplateParityIT {
     Map<String, String> specials = new HashMap<>();
     for (JsonNode entry : parse(read(area.resolve("index.json")))) {
       if (entry.get("name").asText().equals(name)) {
-        entry.get("specials").properties().forEach(e -> specials.put(e.getKey(), e.getValue().asText()));
+        entry
+            .get("specials")
+            .properties()
+            .forEach(e -> specials.put(e.getKey(), e.getValue().asText()));
       }
     }
     return ChatTemplate.of(read(templateFile(area, name)), specials);
   }
 
   /**
-   * A folder of further cases may leave out templates that the public one, {@code
-   * fixtures.public} or a sibling named fixtures, already has.
+   * A folder of further cases may leave out templates that the public one, {@code fixtures.public}
+   * or a sibling named fixtures, already has.
    */
   private static Path templateFile(Path area, String name) {
     Path file = area.resolve("templates").resolve(name + ".jinja");

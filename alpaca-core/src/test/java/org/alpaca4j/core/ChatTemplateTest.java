@@ -28,8 +28,7 @@ class ChatTemplateTest {
   @Test
   void rendersChatMl() {
     assertThat(ChatTemplate.of(CHATML).render(GREETING).text())
-        .isEqualTo(
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello! 😀<|im_end|>\n");
+        .isEqualTo("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello! 😀<|im_end|>\n");
   }
 
   @Test
@@ -155,8 +154,7 @@ class ChatTemplateTest {
 
   @Test
   void aTemplateCannotReachObjectsOrChangeThem() {
-    assertThatThrownBy(
-            () -> ChatTemplate.of("{{ messages.append(1) }}").render(GREETING))
+    assertThatThrownBy(() -> ChatTemplate.of("{{ messages.append(1) }}").render(GREETING))
         .hasMessageContaining("access to attribute 'append' of 'list' object is unsafe");
     assertThat(ChatTemplate.of("[{{ ''.__class__ }}]").render(GREETING).text()).isEqualTo("[]");
   }
@@ -180,10 +178,7 @@ class ChatTemplateTest {
     Files.writeString(folder.resolve("additional_chat_templates/tool_use.jinja"), "tools");
     ChatTemplate template = ChatTemplate.load(folder).orElseThrow();
     assertThat(template.render(GREETING).text()).isEqualTo("file");
-    assertThat(
-            template
-                .render(GREETING, RenderOptions.builder().tools(List.of()).build())
-                .text())
+    assertThat(template.render(GREETING, RenderOptions.builder().tools(List.of()).build()).text())
         .isEqualTo("tools");
     assertThat(ChatTemplate.load(folder, "tool_use").orElseThrow().source()).isEqualTo("tools");
     assertThat(ChatTemplate.loadAll(folder)).containsOnlyKeys("default", "tool_use");

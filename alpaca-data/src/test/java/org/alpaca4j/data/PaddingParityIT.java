@@ -23,7 +23,9 @@ class PaddingParityIT {
   Stream<DynamicTest> padsLikeTheTokenizersLibrary() throws IOException {
     return Fixtures.files("tokenizers", "").stream()
         .filter(folder -> Files.exists(folder.resolve("padding.jsonl")))
-        .map(folder -> DynamicTest.dynamicTest(folder.getFileName().toString(), () -> check(folder)));
+        .map(
+            folder ->
+                DynamicTest.dynamicTest(folder.getFileName().toString(), () -> check(folder)));
   }
 
   private static void check(Path folder) throws IOException {
@@ -46,9 +48,7 @@ class PaddingParityIT {
                         line.get("padding_side").textValue().toUpperCase(Locale.ROOT)))
                 .build()
                 .collate(examples);
-        softly
-            .assertThat(batch.inputIds())
-            .isDeepEqualTo(Fixtures.rows(line.get("input_ids")));
+        softly.assertThat(batch.inputIds()).isDeepEqualTo(Fixtures.rows(line.get("input_ids")));
         softly
             .assertThat(batch.attentionMask())
             .isDeepEqualTo(Fixtures.rows(line.get("attention_mask")));

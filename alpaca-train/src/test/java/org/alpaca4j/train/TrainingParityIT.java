@@ -151,8 +151,7 @@ class TrainingParityIT {
         while (tokens < length && mask[row + tokens] == 1) {
           tokens++;
         }
-        examples.add(
-            new SupervisedExample(ints(ids, row, tokens), ints(labels, row, tokens)));
+        examples.add(new SupervisedExample(ints(ids, row, tokens), ints(labels, row, tokens)));
       }
     }
     return SupervisedDataset.of(examples);

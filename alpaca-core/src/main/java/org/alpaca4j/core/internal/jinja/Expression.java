@@ -49,8 +49,7 @@ sealed interface Expression {
     public Object evaluate(Rendering rendering, Scope scope) {
       Dict dict = new Dict();
       for (int i = 0; i < keys.size(); i++) {
-        dict.put(
-            keys.get(i).evaluate(rendering, scope), values.get(i).evaluate(rendering, scope));
+        dict.put(keys.get(i).evaluate(rendering, scope), values.get(i).evaluate(rendering, scope));
       }
       return dict;
     }

@@ -553,7 +553,8 @@ final class Filters {
         (rendering, value, arguments) -> {
           arguments.none("abs");
           if (!Values.isNumber(value)) {
-            throw JinjaException.type("bad operand type for abs(): '" + Values.typeName(value) + "'");
+            throw JinjaException.type(
+                "bad operand type for abs(): '" + Values.typeName(value) + "'");
           }
           return value instanceof Double number
               ? (Object) Math.abs(number)
@@ -644,8 +645,7 @@ final class Filters {
   private static @Nullable Double parseReal(String text) {
     String trimmed = Strings.strip(text, null, true, true);
     String lower = trimmed.toLowerCase(Locale.ROOT);
-    String unsigned =
-        lower.startsWith("-") || lower.startsWith("+") ? lower.substring(1) : lower;
+    String unsigned = lower.startsWith("-") || lower.startsWith("+") ? lower.substring(1) : lower;
     if (unsigned.equals("nan")) {
       return Double.NaN;
     } else if (unsigned.equals("inf") || unsigned.equals("infinity")) {
@@ -676,8 +676,7 @@ final class Filters {
         BigDecimal exact = new BigDecimal(Values.big(value));
         return precision >= 0
             ? Values.normalize(Values.big(value))
-            : Values.normalize(
-                exact.setScale(precision, RoundingMode.HALF_EVEN).toBigInteger());
+            : Values.normalize(exact.setScale(precision, RoundingMode.HALF_EVEN).toBigInteger());
       }
       if (Double.isNaN(number) || Double.isInfinite(number)) {
         return number;
@@ -764,8 +763,7 @@ final class Filters {
             throw JinjaException.type("strip arg must be None or str");
           }
           return onText(
-              value,
-              text -> Strings.strip(text, spaces ? null : Values.text(set), true, true));
+              value, text -> Strings.strip(text, spaces ? null : Values.text(set), true, true));
         });
     ALL.put(
         "replace",
@@ -843,10 +841,10 @@ final class Filters {
         arguments.bind("truncate", 0, "length", "killwords", "end", "leeway");
     int length = Values.index(or(given[0], 255L));
     String end = Values.text(or(given[2], "..."));
-    int leeway =
-        given[3] == null || given[3] == None.NONE ? 5 : Values.index(given[3]);
+    int leeway = given[3] == null || given[3] == None.NONE ? 5 : Values.index(given[3]);
     if (length < Strings.length(end) || leeway < 0) {
-      throw JinjaException.runtime("AssertionError: truncate needs length >= len(end), leeway >= 0");
+      throw JinjaException.runtime(
+          "AssertionError: truncate needs length >= len(end), leeway >= 0");
     }
     if (Values.length(value) <= length + leeway) {
       return value;

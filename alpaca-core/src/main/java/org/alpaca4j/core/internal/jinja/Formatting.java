@@ -182,8 +182,7 @@ final class Formatting {
         sign = number < 0 || number == 0 && 1 / number < 0 ? "-" : "";
         body = real(Math.abs(number), type, precision < 0 ? 6 : precision, flags.contains("#"));
       }
-      default ->
-          throw JinjaException.value("unsupported format character '" + type + "'");
+      default -> throw JinjaException.value("unsupported format character '" + type + "'");
     }
     if (numeric && !sign.startsWith("-")) {
       sign = (flags.contains("+") ? "+" : flags.contains(" ") ? " " : "") + sign;
@@ -412,7 +411,13 @@ final class Formatting {
   }
 
   private record Specification(
-      String fill, char align, char sign, boolean alternate, int width, char group, int precision,
+      String fill,
+      char align,
+      char sign,
+      boolean alternate,
+      int width,
+      char group,
+      int precision,
       char type) {
 
     static Specification parse(String text) {
@@ -471,8 +476,7 @@ final class Formatting {
 
     String text(String value) {
       if (type != 0 && type != 's') {
-        throw JinjaException.value(
-            "Unknown format code '" + type + "' for object of type 'str'");
+        throw JinjaException.value("Unknown format code '" + type + "' for object of type 'str'");
       }
       if (sign != 0 || alternate || group != 0) {
         throw JinjaException.value("Sign or '#' or ',' not allowed in string format specifier");
@@ -485,8 +489,15 @@ final class Formatting {
     }
 
     String number(Object value) {
-      boolean whole = !(value instanceof Double) && type != 'f' && type != 'F' && type != 'e'
-          && type != 'E' && type != 'g' && type != 'G' && type != '%';
+      boolean whole =
+          !(value instanceof Double)
+              && type != 'f'
+              && type != 'F'
+              && type != 'e'
+              && type != 'E'
+              && type != 'g'
+              && type != 'G'
+              && type != '%';
       String prefix;
       String body;
       if (whole) {
@@ -507,7 +518,8 @@ final class Formatting {
           throw JinjaException.value("Precision not allowed in integer format specifier");
         }
         if (value instanceof Boolean && type == 0) {
-          return pad("", value.equals(true) ? "True" : "False", align == 0 || align == '=' ? '<' : align);
+          return pad(
+              "", value.equals(true) ? "True" : "False", align == 0 || align == '=' ? '<' : align);
         }
         body = number.abs().toString(radix);
         body = type == 'X' ? body.toUpperCase(Locale.ROOT) : body;
@@ -567,8 +579,7 @@ final class Formatting {
       return switch (side) {
         case '<' -> prefix + body + fill.repeat(missing);
         case '=' -> prefix + fill.repeat(missing) + body;
-        case '^' ->
-            fill.repeat(missing / 2) + prefix + body + fill.repeat(missing - missing / 2);
+        case '^' -> fill.repeat(missing / 2) + prefix + body + fill.repeat(missing - missing / 2);
         default -> fill.repeat(missing) + prefix + body;
       };
     }

@@ -54,8 +54,7 @@ final class Globals {
       case 1 -> new Range(0, given[0], 1);
       case 2 -> new Range(given[0], given[1], 1);
       case 3 -> new Range(given[0], given[1], given[2]);
-      default ->
-          throw JinjaException.type("range expected 1 to 3 arguments, got " + given.length);
+      default -> throw JinjaException.type("range expected 1 to 3 arguments, got " + given.length);
     };
   }
 

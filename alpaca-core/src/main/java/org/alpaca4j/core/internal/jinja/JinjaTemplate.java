@@ -20,7 +20,9 @@ public final class JinjaTemplate {
     this.body = body;
   }
 
-  /** The text and the spans of its generation blocks: {start, end} in code points, end exclusive. */
+  /**
+   * The text and the spans of its generation blocks: {start, end} in code points, end exclusive.
+   */
   public record Rendered(String text, List<int[]> generationSpans) {}
 
   /**

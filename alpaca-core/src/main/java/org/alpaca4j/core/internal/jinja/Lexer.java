@@ -167,7 +167,9 @@ final class Lexer {
     throw syntax("Missing end of comment tag");
   }
 
-  /** Returns where text goes on after a block or comment end at {@code i}, or -1 if none is there. */
+  /**
+   * Returns where text goes on after a block or comment end at {@code i}, or -1 if none is there.
+   */
   private int blockEnd(int i, String end) {
     if (source.startsWith("+" + end, i)) {
       return i + 3;
@@ -190,7 +192,8 @@ final class Lexer {
   }
 
   private void tag(boolean block) {
-    tokens.add(new Token(block ? Type.BLOCK_BEGIN : Type.VARIABLE_BEGIN, block ? "{%" : "{{", line));
+    tokens.add(
+        new Token(block ? Type.BLOCK_BEGIN : Type.VARIABLE_BEGIN, block ? "{%" : "{{", line));
     Deque<Character> open = new ArrayDeque<>();
     Matcher floats = FLOAT.matcher(source).useTransparentBounds(true);
     Matcher integers = INTEGER.matcher(source);
@@ -274,8 +277,7 @@ final class Lexer {
     }
     char c = source.charAt(position);
     if (SHORT_OPERATORS.indexOf(c) < 0) {
-      throw syntax(
-          "unexpected char '" + Character.toString(source.codePointAt(position)) + "'");
+      throw syntax("unexpected char '" + Character.toString(source.codePointAt(position)) + "'");
     }
     switch (c) {
       case '{' -> open.push('}');
@@ -321,7 +323,9 @@ final class Lexer {
     throw syntax("unexpected char '" + quote + "' (string not closed)");
   }
 
-  /** Appends what the escape at {@code i} (after the backslash) means; returns where text goes on. */
+  /**
+   * Appends what the escape at {@code i} (after the backslash) means; returns where text goes on.
+   */
   private int escape(int i, StringBuilder text) {
     char c = source.charAt(i);
     switch (c) {
@@ -359,7 +363,9 @@ final class Lexer {
         if (c >= '0' && c <= '7') {
           int value = 0;
           int end = i;
-          while (end < source.length() && end < i + 3 && Character.digit(source.charAt(end), 8) >= 0) {
+          while (end < source.length()
+              && end < i + 3
+              && Character.digit(source.charAt(end), 8) >= 0) {
             value = value * 8 + Character.digit(source.charAt(end++), 8);
           }
           text.appendCodePoint(value);

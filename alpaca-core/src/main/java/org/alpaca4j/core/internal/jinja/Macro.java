@@ -46,7 +46,11 @@ record Macro(Definition definition, Scope closure) implements Callable {
       scope.set("kwargs", rest);
     } else if (!named.isEmpty()) {
       throw JinjaException.type(
-          "macro '" + name() + "' takes no keyword argument '" + named.keySet().iterator().next() + "'");
+          "macro '"
+              + name()
+              + "' takes no keyword argument '"
+              + named.keySet().iterator().next()
+              + "'");
     }
     if (definition.specials().contains("varargs") && !definition.has("varargs")) {
       scope.set("varargs", new Tuple(List.of(positional).subList(given, positional.length)));

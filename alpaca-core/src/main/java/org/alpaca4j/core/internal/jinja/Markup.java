@@ -1,6 +1,8 @@
 package org.alpaca4j.core.internal.jinja;
 
-/** A string marked safe for HTML ({@code |safe}, {@code |escape}): joining it escapes the others. */
+/**
+ * A string marked safe for HTML ({@code |safe}, {@code |escape}): joining it escapes the others.
+ */
 record Markup(String text) {
 
   static String escape(Object value) {

@@ -10,7 +10,9 @@ import java.util.function.UnaryOperator;
 import org.alpaca4j.core.internal.jinja.Callable.Function;
 import org.jspecify.annotations.Nullable;
 
-/** Attributes and methods of Python's built-in types, as far as the sandbox lets templates at them. */
+/**
+ * Attributes and methods of Python's built-in types, as far as the sandbox lets templates at them.
+ */
 final class Methods {
   /** A method of a str; the receiver is its text. */
   private interface StringMethod {
@@ -171,7 +173,13 @@ final class Methods {
               ? null
               : new Function(
                   name, (rendering, arguments) -> (long) Values.big(value).abs().bitLength());
-      case "conjugate", "as_integer_ratio", "bit_count", "to_bytes", "from_bytes", "hex", "fromhex" ->
+      case "conjugate",
+          "as_integer_ratio",
+          "bit_count",
+          "to_bytes",
+          "from_bytes",
+          "hex",
+          "fromhex" ->
           throw JinjaException.unsupported("the number method '" + name + "'");
       default -> null;
     };
@@ -198,8 +206,7 @@ final class Methods {
   }
 
   /** Methods of a safe string escape their arguments and give safe strings. */
-  private static Object safe(
-      Rendering rendering, Markup markup, String name, Arguments arguments) {
+  private static Object safe(Rendering rendering, Markup markup, String name, Arguments arguments) {
     StringMethod method = STRING.get(name);
     if (method == null) {
       throw new IllegalStateException(name);
@@ -239,9 +246,7 @@ final class Methods {
   private static String string(String method, @Nullable Object value) {
     if (value == null || !Values.isString(value)) {
       throw JinjaException.type(
-          method
-              + ": str expected, not "
-              + (value == null ? "nothing" : Values.typeName(value)));
+          method + ": str expected, not " + (value == null ? "nothing" : Values.typeName(value)));
     }
     return Values.text(value);
   }
@@ -315,7 +320,8 @@ final class Methods {
           if (given[1] != null || given[2] != null) {
             int length = Strings.length(self);
             int[] bounds = bounds(given[1], given[2], length);
-            if (bounds[0] > bounds[1] || given[1] != null && given[1] instanceof Long from && from > length) {
+            if (bounds[0] > bounds[1]
+                || given[1] != null && given[1] instanceof Long from && from > length) {
               return false;
             }
             part = substring(self, bounds[0], bounds[1]);
@@ -370,8 +376,7 @@ final class Methods {
           @Nullable Object[] given = arguments.bind(name, 1, "width", "fillchar");
           String fill = given[1] == null ? " " : string(name, given[1]);
           if (Strings.length(fill) != 1) {
-            throw JinjaException.type(
-                "The fill character must be exactly one character long");
+            throw JinjaException.type("The fill character must be exactly one character long");
           }
           return Strings.pad(self, Values.index(required(given[0])), fill, align);
         });
@@ -489,7 +494,9 @@ final class Methods {
             return Strings.length(part) + 1L;
           }
           long count = 0;
-          for (int i = part.indexOf(wanted); i >= 0; i = part.indexOf(wanted, i + wanted.length())) {
+          for (int i = part.indexOf(wanted);
+              i >= 0;
+              i = part.indexOf(wanted, i + wanted.length())) {
             count++;
           }
           return count;

@@ -162,7 +162,8 @@ final class Operators {
       double quotient =
           new BigDecimal(left).divide(new BigDecimal(right), new MathContext(60)).doubleValue();
       if (Double.isInfinite(quotient)) {
-        throw JinjaException.runtime("OverflowError: integer division result too large for a float");
+        throw JinjaException.runtime(
+            "OverflowError: integer division result too large for a float");
       }
       return quotient;
     }
@@ -184,14 +185,15 @@ final class Operators {
   private static Object power(BigInteger base, BigInteger exponent) {
     if (exponent.signum() < 0) {
       if (base.signum() == 0) {
-        throw JinjaException.runtime(
-            "ZeroDivisionError: 0.0 cannot be raised to a negative power");
+        throw JinjaException.runtime("ZeroDivisionError: 0.0 cannot be raised to a negative power");
       }
       return Math.pow(Values.real(Values.normalize(base)), exponent.doubleValue());
     }
     if (base.abs().compareTo(BigInteger.ONE) <= 0) {
       return Values.normalize(
-          exponent.signum() == 0 ? BigInteger.ONE : base.signum() < 0 && !exponent.testBit(0) ? BigInteger.ONE : base);
+          exponent.signum() == 0
+              ? BigInteger.ONE
+              : base.signum() < 0 && !exponent.testBit(0) ? BigInteger.ONE : base);
     }
     if (exponent.bitLength() > 31 || (long) base.bitLength() * exponent.longValue() > MAX_BITS) {
       throw JinjaException.limit("integer with more than " + MAX_BITS + " bits");
@@ -245,8 +247,11 @@ final class Operators {
     if (base == 0 && exponent < 0) {
       throw JinjaException.runtime("ZeroDivisionError: 0.0 cannot be raised to a negative power");
     }
-    if (base < 0 && !Double.isInfinite(base) && !Values.isIntegral(exponent)
-        && !Double.isInfinite(exponent) && !Double.isNaN(exponent)) {
+    if (base < 0
+        && !Double.isInfinite(base)
+        && !Values.isIntegral(exponent)
+        && !Double.isInfinite(exponent)
+        && !Double.isNaN(exponent)) {
       throw JinjaException.unsupported("a complex number");
     }
     if (base == 1 || exponent == 0) {
@@ -274,6 +279,10 @@ final class Operators {
       return Values.normalize(negative ? number.negate() : number);
     }
     throw JinjaException.type(
-        "bad operand type for unary " + (negative ? "-" : "+") + ": '" + Values.typeName(value) + "'");
+        "bad operand type for unary "
+            + (negative ? "-" : "+")
+            + ": '"
+            + Values.typeName(value)
+            + "'");
   }
 }

@@ -271,8 +271,7 @@ final class Parser {
     loops++;
     List<Statement> body = statements("endfor", "else");
     loops--;
-    List<Statement> otherwise =
-        next().isName("endfor") ? List.of() : statementsAndEnd("endfor");
+    List<Statement> otherwise = next().isName("endfor") ? List.of() : statementsAndEnd("endfor");
     soft = outerSoft;
     return new Statement.For(target, items, filter, recursive, body, otherwise, line);
   }
@@ -309,8 +308,7 @@ final class Parser {
                 peek().isOperator("|")
                     ? new FilterChain(filters(new Expression.Name(FilterChain.INPUT)))
                     : new FilterChain(null));
-    return new Statement.AssignBlock(
-        target, filters, hard(() -> statementsAndEnd("endset")), line);
+    return new Statement.AssignBlock(target, filters, hard(() -> statementsAndEnd("endset")), line);
   }
 
   private Statement macro(int line) {
@@ -378,8 +376,7 @@ final class Parser {
   }
 
   private Statement callBlock(int line) {
-    List<Macro.Parameter> parameters =
-        peek().isOperator("(") ? hard(this::signature) : List.of();
+    List<Macro.Parameter> parameters = peek().isOperator("(") ? hard(this::signature) : List.of();
     if (!(expression() instanceof Expression.Call call)) {
       throw fail("expected call", line);
     }
@@ -631,8 +628,7 @@ final class Parser {
     Expression left = power();
     for (int chain = 1; ; chain++) {
       Token token = peek();
-      if (token.type() != Type.OPERATOR
-          || !Set.of("*", "/", "//", "%").contains(token.text())) {
+      if (token.type() != Type.OPERATOR || !Set.of("*", "/", "//", "%").contains(token.text())) {
         return left;
       }
       checkChain(chain);
@@ -905,8 +901,7 @@ final class Parser {
         || token.type() == Type.FLOAT
         || token.isOperator("[")
         || token.isOperator("{")
-        || token.type() == Type.NAME
-            && !Set.of("else", "or", "and").contains(token.text())) {
+        || token.type() == Type.NAME && !Set.of("else", "or", "and").contains(token.text())) {
       if (token.isName("is")) {
         throw fail("You cannot chain multiple tests with is");
       }

@@ -110,7 +110,8 @@ final class Rendering {
     }
     Object found = null;
     if (value instanceof Dict dict) {
-      boolean hashable = !(key instanceof List && !(key instanceof Tuple)) && !(key instanceof Dict);
+      boolean hashable =
+          !(key instanceof List && !(key instanceof Tuple)) && !(key instanceof Dict);
       found = hashable ? dict.get(key) : null;
     } else if (Values.isInt(key) || key instanceof Boolean) {
       found = element(value, Values.index(key));
@@ -127,7 +128,7 @@ final class Rendering {
       return at >= 0 && at < list.size() ? list.get(at) : null;
     } else if (value instanceof Range range) {
       int at = index < 0 ? index + range.length : index;
-      return at >= 0 && at < range.length ? (Object) range.asList().get(at) : null;
+      return at >= 0 && at < range.length ? range.asList().get(at) : null;
     } else if (Values.isString(value)) {
       String text = Values.text(value);
       int length = Strings.length(text);

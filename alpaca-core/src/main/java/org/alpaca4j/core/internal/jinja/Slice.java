@@ -55,7 +55,8 @@ record Slice(Object start, Object stop, Object step) {
     }
     int lowest = by < 0 ? -1 : 0;
     int highest = by < 0 ? length - 1 : length;
-    int from = start == None.NONE ? (by < 0 ? highest : lowest) : clip(start, length, lowest, highest);
+    int from =
+        start == None.NONE ? (by < 0 ? highest : lowest) : clip(start, length, lowest, highest);
     int to = stop == None.NONE ? (by < 0 ? lowest : highest) : clip(stop, length, lowest, highest);
     return new int[] {from, to, by};
   }
@@ -69,7 +70,8 @@ record Slice(Object start, Object stop, Object step) {
   private static int bound(Object value) {
     Object index = value instanceof Boolean flag ? (flag ? 1L : 0L) : value;
     if (index instanceof Undefined || !Values.isInt(index)) {
-      throw JinjaException.type("slice indices must be integers or None or have an __index__ method");
+      throw JinjaException.type(
+          "slice indices must be integers or None or have an __index__ method");
     }
     return Values.clampToInt(index);
   }

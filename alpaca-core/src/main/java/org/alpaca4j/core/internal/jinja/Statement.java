@@ -22,8 +22,7 @@ sealed interface Statement {
 
   int line();
 
-  static Signal runAll(
-      List<Statement> body, Rendering rendering, Scope scope, StringBuilder out) {
+  static Signal runAll(List<Statement> body, Rendering rendering, Scope scope, StringBuilder out) {
     for (int i = 0; i < body.size(); i++) {
       Statement statement = body.get(i);
       try {
@@ -292,8 +291,7 @@ sealed interface Statement {
       public void assign(Rendering rendering, Scope scope, Object value) {
         if (!(new Expression.Name(namespace).evaluate(rendering, scope)
             instanceof Namespace owner)) {
-          throw new JinjaException(
-              Kind.RUNTIME, "cannot assign attribute on non-namespace object");
+          throw new JinjaException(Kind.RUNTIME, "cannot assign attribute on non-namespace object");
         }
         owner.set(attribute, value);
       }

@@ -48,7 +48,8 @@ final class Strftime {
       case 'M' -> pad(now.getMinute(), 2, '0', flag);
       case 'S' -> pad(now.getSecond(), 2, '0', flag);
       case 'f' -> String.format(Locale.ROOT, "%06d", now.getNano() / 1000);
-      case 'p' -> flag == '#' ? (now.getHour() < 12 ? "am" : "pm") : now.getHour() < 12 ? "AM" : "PM";
+      case 'p' ->
+          flag == '#' ? (now.getHour() < 12 ? "am" : "pm") : now.getHour() < 12 ? "AM" : "PM";
       case 'P' -> now.getHour() < 12 ? "am" : "pm";
       case 'A' -> text(name(now.getDayOfWeek().name()), flag);
       case 'a' -> text(name(now.getDayOfWeek().name()).substring(0, 3), flag);

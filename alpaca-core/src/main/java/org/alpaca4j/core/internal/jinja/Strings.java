@@ -302,7 +302,10 @@ final class Strings {
     if (separator != null) {
       for (int i = text.lastIndexOf(separator);
           i >= 0 && (limit < 0 || parts.size() < limit);
-          i = end < separator.length() ? -1 : text.lastIndexOf(separator, end - separator.length())) {
+          i =
+              end < separator.length()
+                  ? -1
+                  : text.lastIndexOf(separator, end - separator.length())) {
         parts.add(text.substring(i + separator.length(), end));
         end = i;
       }

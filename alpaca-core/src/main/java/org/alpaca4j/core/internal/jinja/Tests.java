@@ -6,13 +6,47 @@ import java.util.Set;
 final class Tests {
   private static final Set<String> PLAIN =
       Set.of(
-          "odd", "even", "defined", "undefined", "filter", "test", "none", "boolean", "false",
-          "true", "integer", "float", "lower", "upper", "string", "mapping", "number", "sequence",
-          "iterable", "callable", "escaped");
+          "odd",
+          "even",
+          "defined",
+          "undefined",
+          "filter",
+          "test",
+          "none",
+          "boolean",
+          "false",
+          "true",
+          "integer",
+          "float",
+          "lower",
+          "upper",
+          "string",
+          "mapping",
+          "number",
+          "sequence",
+          "iterable",
+          "callable",
+          "escaped");
   private static final Set<String> WITH_ARGUMENT =
       Set.of(
-          "divisibleby", "sameas", "in", "==", "eq", "equalto", "!=", "ne", ">", "gt",
-          "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le");
+          "divisibleby",
+          "sameas",
+          "in",
+          "==",
+          "eq",
+          "equalto",
+          "!=",
+          "ne",
+          ">",
+          "gt",
+          "greaterthan",
+          ">=",
+          "ge",
+          "<",
+          "lt",
+          "lessthan",
+          "<=",
+          "le");
 
   private Tests() {}
 

@@ -21,7 +21,9 @@ final class Tuple extends AbstractList<Object> {
     return new Tuple(items, false);
   }
 
-  /** A result of {@code groupby}, which also has the attributes {@code grouper} and {@code list}. */
+  /**
+   * A result of {@code groupby}, which also has the attributes {@code grouper} and {@code list}.
+   */
   static Tuple group(Object grouper, List<Object> list) {
     return new Tuple(new Object[] {grouper, list}, true);
   }

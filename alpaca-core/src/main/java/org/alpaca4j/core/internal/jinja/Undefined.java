@@ -32,11 +32,7 @@ final class Undefined {
   static Undefined unsafe(Object owner, String name) {
     return new Undefined(
         Kind.SECURITY,
-        "access to attribute '"
-            + name
-            + "' of '"
-            + Values.typeName(owner)
-            + "' object is unsafe.");
+        "access to attribute '" + name + "' of '" + Values.typeName(owner) + "' object is unsafe.");
   }
 
   JinjaException failure() {

@@ -278,9 +278,7 @@ final class Values {
       out.append(macro.name().isEmpty() ? "anonymous" : repr(macro.name())).append('>');
     } else {
       throw JinjaException.runtime(
-          "printing a "
-              + typeName(value)
-              + " would show a memory address; add '|list' or call it");
+          "printing a " + typeName(value) + " would show a memory address; add '|list' or call it");
     }
   }
 

@@ -66,7 +66,8 @@ class JinjaTemplateTest {
 
   @Test
   void anAssignmentInALoopDoesNotReachOutside() {
-    assertThat(render("{% set y = 0 %}{% for i in l %}{% set y = y + i %}{{ y }}{% endfor %}{{ y }}"))
+    assertThat(
+            render("{% set y = 0 %}{% for i in l %}{% set y = y + i %}{{ y }}{% endfor %}{{ y }}"))
         .isEqualTo("1230");
   }
 
