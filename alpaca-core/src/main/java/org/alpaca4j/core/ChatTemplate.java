@@ -9,11 +9,13 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -69,6 +71,10 @@ public final class ChatTemplate {
     this.parsed = Suppliers.memoize(() -> parse(source));
   }
 
+  private JinjaTemplate parsed() {
+    return Objects.requireNonNull(parsed.get());
+  }
+
   /** A rendered conversation; {@code assistantSpans} come from the template's generation blocks. */
   public record Rendered(String text, List<Span> assistantSpans) {
     /** Creates a result; the list is copied. */
@@ -102,7 +108,7 @@ public final class ChatTemplate {
    */
   public static ChatTemplate of(String jinja, Map<String, String> specialTokens) {
     ChatTemplate template = new ChatTemplate(jinja, specialTokens, null);
-    template.parsed.get();
+    Objects.requireNonNull(template.parsed());
     return template;
   }
 
@@ -215,7 +221,7 @@ public final class ChatTemplate {
     variables.put("add_generation_prompt", options.addGenerationPrompt);
     JinjaTemplate.Rendered rendered;
     try {
-      rendered = parsed.get().render(variables, options.clock);
+      rendered = parsed().render(variables, options.clock);
     } catch (JinjaException e) {
       throw failure(e);
     }
@@ -479,7 +485,7 @@ public final class ChatTemplate {
       private @Nullable String continueField;
       private @Nullable List<Map<String, @Nullable Object>> tools;
       private final Map<String, @Nullable Object> variables = new LinkedHashMap<>();
-      private Clock clock = Clock.systemDefaultZone();
+      private Clock clock = Clock.system(ZoneId.systemDefault());
 
       private Builder() {}
 

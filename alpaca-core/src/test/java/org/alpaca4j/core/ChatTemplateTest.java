@@ -19,8 +19,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ChatTemplateTest {
   private static final String CHATML =
-      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}"
-          + "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n"
+          + "' + m['content'] + '<|im_end|>\\n"
+          + "' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n"
+          + "' }}{% endif %}";
 
   private static final List<ChatMessage> GREETING =
       List.of(ChatMessage.user("Hi"), ChatMessage.assistant("Hello! 😀"));
@@ -135,7 +137,8 @@ class ChatTemplateTest {
   void aHostileTemplateEndsInAnError() {
     List<String> hostile =
         List.of(
-            "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+            "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{%"
+                + " endfor %}",
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
             "{{ 9 ** (9 ** 9) }}",
@@ -163,8 +166,9 @@ class ChatTemplateTest {
   void loadsTheTemplateAndSpecialTokensOfAFolder(@TempDir Path folder) throws Exception {
     Files.writeString(
         folder.resolve("tokenizer_config.json"),
-        "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ pad_token }}\\n\","
-            + " \"bos_token\": null, \"eos_token\": {\"content\": \"</s>\"}, \"pad_token\": \"<p>\"}");
+        "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ pad_token }}\\n"
+            + "\", \"bos_token\": null, \"eos_token\": {\"content\": \"</s>\"}, \"pad_token\":"
+            + " \"<p>\"}");
     ChatTemplate template = ChatTemplate.load(folder).orElseThrow();
     assertThat(template.render(GREETING).text()).isEqualTo("</s><p>");
     assertThat(template.source()).isEqualTo("{{ bos_token }}{{ eos_token }}{{ pad_token }}\n");

@@ -20,13 +20,13 @@ final class Formatting {
     boolean mapping = values instanceof Dict;
     StringBuilder out = new StringBuilder();
     int used = 0;
-    for (int i = 0; i < format.length(); i++) {
-      char c = format.charAt(i);
+    int i = 0;
+    while (i < format.length()) {
+      char c = format.charAt(i++);
       if (c != '%') {
         out.append(c);
         continue;
       }
-      i++;
       Object named = null;
       if (i < format.length() && format.charAt(i) == '(') {
         int close = format.indexOf(')', i);
@@ -82,7 +82,7 @@ final class Formatting {
       if (i >= format.length()) {
         throw JinjaException.value("incomplete format");
       }
-      char type = format.charAt(i);
+      char type = format.charAt(i++);
       if (type == '%') {
         out.append('%');
         continue;
@@ -516,10 +516,6 @@ final class Formatting {
             };
         if (precision >= 0) {
           throw JinjaException.value("Precision not allowed in integer format specifier");
-        }
-        if (value instanceof Boolean && type == 0) {
-          return pad(
-              "", value.equals(true) ? "True" : "False", align == 0 || align == '=' ? '<' : align);
         }
         body = number.abs().toString(radix);
         body = type == 'X' ? body.toUpperCase(Locale.ROOT) : body;

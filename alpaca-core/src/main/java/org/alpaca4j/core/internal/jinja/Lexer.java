@@ -19,7 +19,8 @@ final class Lexer {
   private static final Pattern NEWLINE = Pattern.compile("\r\n|\r");
   private static final Pattern FLOAT =
       Pattern.compile(
-          "(?<!\\.)(?:\\d+_)*\\d+(?:(?:\\.(?:\\d+_)*\\d+)?[eE][+\\-]?(?:\\d+_)*\\d+|\\.(?:\\d+_)*\\d+)");
+          "(?<!\\.)(?:\\d+_)*\\d+"
+              + "(?:(?:\\.(?:\\d+_)*\\d+)?[eE][+\\-]?(?:\\d+_)*\\d+|\\.(?:\\d+_)*\\d+)");
   private static final Pattern INTEGER =
       Pattern.compile(
           "0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[0-9a-fA-F])+|[1-9](?:_?\\d)*|0(?:_?0)*");

@@ -285,7 +285,7 @@ final class Strings {
         return;
       }
       if (limit >= 0 && parts.size() >= limit) {
-        parts.add(rstrip(text.substring(i))); // loses only trailing white space
+        parts.add(text.substring(i));
         return;
       }
       int start = i;
@@ -320,7 +320,7 @@ final class Strings {
         return;
       }
       if (limit >= 0 && parts.size() >= limit) {
-        parts.add(lstrip(text.substring(0, end)));
+        parts.add(text.substring(0, end));
         return;
       }
       int stop = end;

@@ -64,8 +64,8 @@ final class Tests {
       case "even" -> Values.equal(Operators.apply("%", value, 2L), 0L);
       case "defined" -> !(value instanceof Undefined);
       case "undefined" -> value instanceof Undefined;
-      case "filter" -> Values.isString(value) && Filters.exists(Values.text(value));
-      case "test" -> Values.isString(value) && exists(Values.text(value));
+      case "filter" -> Dict.hashKey(value) instanceof String filter && Filters.exists(filter);
+      case "test" -> Dict.hashKey(value) instanceof String test && exists(test);
       case "none" -> value == None.NONE;
       case "boolean" -> value instanceof Boolean;
       case "false" -> Boolean.FALSE.equals(value);

@@ -75,7 +75,8 @@ class JinjaTemplateTest {
   void aNamespaceCarriesValuesOutOfALoop() {
     assertThat(
             render(
-                "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}"))
+                "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor"
+                    + " %}{{ ns.n }}"))
         .isEqualTo("6");
   }
 
@@ -83,7 +84,8 @@ class JinjaTemplateTest {
   void loopKnowsItsPlace() {
     assertThat(
             render(
-                "{% for i in l if i > 1 %}{{ loop.index }}/{{ loop.length }}{{ loop.last }};{% endfor %}"))
+                "{% for i in l if i > 1 %}{{ loop.index }}/{{ loop.length }}{{ loop.last }};{%"
+                    + " endfor %}"))
         .isEqualTo("1/2False;2/2True;");
   }
 
