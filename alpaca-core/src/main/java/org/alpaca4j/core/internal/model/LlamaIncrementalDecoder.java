@@ -367,12 +367,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
       long start = System.nanoTime();
       try (NDManager step = scope.newSubManager()) {
-        // As transformers does: cached keys stay as they are, the newest length counts.
-        NDArray angles = frequencies;
-        if (dynamic) {
-          int shortest = Arrays.stream(pads).min().orElse(0);
-          angles = frequencies(step, length + 1 - shortest);
-        }
+        NDArray angles = dynamic ? dynamicFrequencies(step) : frequencies;
         NDArray columns = step.create(new long[] {length}).toDevice(Device.cpu(), false);
         keep(
             call(
@@ -390,6 +385,17 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       if (dtype == DType.F32) {
         spent((System.nanoTime() - start) / 1e9);
       }
+    }
+
+    /** [rows, headDim / 2]. As in transformers, the newest length counts; cached keys stay. */
+    private NDArray dynamicFrequencies(NDManager step) {
+      int half = config.headDim() / 2;
+      float[] values = new float[rows * half];
+      for (int row = 0; row < rows; row++) {
+        float[] own = config.ropeScaling().inverseFrequencies(config, length + 1 - pads[row]);
+        System.arraycopy(own, 0, values, row * half, half);
+      }
+      return step.create(values, new Shape(rows, half));
     }
 
     private void grow() {
