@@ -148,6 +148,8 @@ public final class Chat implements Callable<Integer> {
   }
 
   private void refuseWhatDoesNotFit() {
+    ExampleCommand.requireReadable(spec, "--prompt", prompt);
+    ExampleCommand.requireReadable(spec, "--system", system);
     ExampleCommand.requireAtLeastOne(spec, "--max_new_tokens", maxNewTokens);
     if (!(temperature >= 0 && temperature < Double.POSITIVE_INFINITY)) {
       throw ExampleCommand.refusal(

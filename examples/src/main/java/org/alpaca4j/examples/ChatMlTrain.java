@@ -219,6 +219,8 @@ public final class ChatMlTrain implements Callable<Integer> {
           spec.commandLine(),
           "--eval_data_path and --eval_ratio exclude each other; leave one out");
     }
+    ExampleCommand.requireReadable(spec, "--prompt", prompt);
+    ExampleCommand.requireReadable(spec, "--system", system);
     ExampleCommand.requireAtLeastOne(spec, "--epochs", epochs);
     ExampleCommand.requireAtLeastOne(spec, "--max_new_tokens", maxNewTokens);
     ExampleCommand.useThreads(spec, threads);

@@ -76,4 +76,12 @@ class ChatTest {
     assertThat(run.exitCode()).isEqualTo(2);
     assertThat(run.err()).contains("--temperature");
   }
+
+  @Test
+  void aPromptThatTheLocaleGarbledIsRefused() {
+    CommandRun run = CommandRun.of(new Chat(), "--model", model, "--prompt", "\uFFFD\uFFFD?");
+
+    assertThat(run.exitCode()).isEqualTo(2);
+    assertThat(run.err()).contains("--prompt").contains("LC_ALL");
+  }
 }
