@@ -1,0 +1,486 @@
+package org.alpaca4j.core;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.CharSpan;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Function;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A checkpoint's tokenizer: text to token ids and back, equal to Hugging Face's fast tokenizers.
+ *
+ * <p>Reads the folder's {@code tokenizer.json} (DJL runs Hugging Face's own Rust library on it) and
+ * the files beside it, which name the special tokens: {@code tokenizer_config.json}, {@code
+ * special_tokens_map.json}, {@code added_tokens.json}. As transformers does, tokens that only those
+ * files name are added on loading. Nothing is ever truncated or padded here, whatever the files ask
+ * for.
+ *
+ * <p>Thread-safe. Holds native memory: {@link #close} it when no thread uses it any more; every
+ * method but {@code close} throws {@link IllegalStateException} after that.
+ */
+public final class Tokenizer implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(Tokenizer.class);
+  private static final TokenizersLibrary NATIVE = TokenizersLibrary.LIB;
+
+  private final HuggingFaceTokenizer hf;
+  private final long handle;
+  private final TokenizerJson json;
+  private final TokenizerFiles files;
+  private final int[] prefixIds;
+  private final int[] suffixIds;
+  // Closing waits for the calls that are under way: freeing the native tokenizer under them would
+  // take the JVM down.
+  private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
+  private boolean closed;
+
+  private Tokenizer(TokenizerJson json, TokenizerFiles files) {
+    this.json = json;
+    this.files = files;
+    try {
+      this.hf =
+          HuggingFaceTokenizer.newInstance(
+              new ByteArrayInputStream(json.bytes),
+              Map.of("truncation", "false", "padding", "false"));
+    } catch (IOException | RuntimeException e) {
+      throw new TokenizerException(
+          files.folder.resolve(TokenizerFiles.TOKENIZER)
+              + ": the tokenizers library refuses it: "
+              + e.getMessage(),
+          e);
+    }
+    this.handle = hf.getHandle();
+    Encoding probe = encode("a", true);
+    int first = 0;
+    while (first < probe.size() && probe.special()[first]) {
+      first++;
+    }
+    int last = probe.size();
+    while (last > first && probe.special()[last - 1]) {
+      last--;
+    }
+    this.prefixIds = java.util.Arrays.copyOfRange(probe.ids(), 0, first);
+    this.suffixIds = java.util.Arrays.copyOfRange(probe.ids(), last, probe.size());
+  }
+
+  /**
+   * Loads the tokenizer of a checkpoint.
+   *
+   * @param path a folder with {@code tokenizer.json}, or that file itself
+   * @throws TokenizerException if there is no {@code tokenizer.json}, or if a file is malformed
+   */
+  public static Tokenizer load(Path path) {
+    Path file = Files.isDirectory(path) ? path.resolve(TokenizerFiles.TOKENIZER) : path;
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder == null || !Files.isRegularFile(file)) {
+      throw new TokenizerException(missing(path));
+    }
+    byte[] bytes;
+    try {
+      bytes = Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+    TokenizerJson json = TokenizerJson.parse(bytes, file.toString());
+    TokenizerFiles files = TokenizerFiles.read(folder);
+    int before = json.size();
+    TokenizerJson complete = json.with(files.tokensToAdd(), file.toString());
+    if (complete.size() > before) {
+      log.warn(
+          "{}: {} tokens that only the files beside it name were added (size {} -> {})",
+          file,
+          complete.size() - before,
+          before,
+          complete.size());
+    }
+    return new Tokenizer(complete, files);
+  }
+
+  private static String missing(Path path) {
+    if (!Files.exists(path)) {
+      return path + ": does not exist; expected a checkpoint folder with tokenizer.json";
+    }
+    List<String> names = List.of();
+    if (Files.isDirectory(path)) {
+      try (Stream<Path> entries = Files.list(path)) {
+        names = entries.map(p -> p.getFileName().toString()).sorted().limit(20).toList();
+      } catch (IOException e) {
+        return path + ": cannot be listed: " + e.getMessage();
+      }
+    }
+    String found = names.isEmpty() ? "it is empty" : "found " + String.join(", ", names);
+    String hint = "use a folder that has one";
+    if (names.contains("tokenizer.model")) {
+      hint = "a tokenizer.model (SentencePiece) alone is not read: " + hint;
+    } else if (names.contains("vocab.json") || names.contains("vocab.txt")) {
+      hint = "a bare vocabulary is not read: " + hint;
+    }
+    return path
+        + ": no tokenizer.json ("
+        + found
+        + "); "
+        + hint
+        + ", such as the model's repository on the Hugging Face hub, or write it once with"
+        + " transformers' AutoTokenizer.save_pretrained";
+  }
+
+  /** Tokenises a text as it stands: no special tokens added, nothing truncated. */
+  public Encoding encode(String text) {
+    return encode(text, false);
+  }
+
+  /**
+   * Tokenises a text.
+   *
+   * @param text any text; the texts of special tokens in it become those tokens
+   * @param addSpecialTokens whether to add what the tokenizer's own template adds, such as a
+   *     begin-of-sequence token
+   * @throws TokenizerException if the text has an unpaired surrogate
+   */
+  public Encoding encode(String text, boolean addSpecialTokens) {
+    return withEncoding(text, addSpecialTokens, Tokenizer::toEncoding);
+  }
+
+  /**
+   * Tokenises a text to ids only; faster than {@link #encode(String, boolean)}, since ids are all
+   * that crosses the native border.
+   */
+  public int[] encodeIds(String text, boolean addSpecialTokens) {
+    return withEncoding(text, addSpecialTokens, Tokenizer::toIds);
+  }
+
+  /** Tokenises texts on all cores; the result has the order of the texts. */
+  public List<Encoding> encodeBatch(List<String> texts, boolean addSpecialTokens) {
+    return inParallel(texts, text -> encode(text, addSpecialTokens));
+  }
+
+  /** Tokenises texts on all cores to ids only; the result has the order of the texts. */
+  public List<int[]> encodeBatchIds(List<String> texts, boolean addSpecialTokens) {
+    return inParallel(texts, text -> encodeIds(text, addSpecialTokens));
+  }
+
+  // One native call per text on Java's threads: measured faster than the native batch call, which
+  // copies all texts in on one thread before its own threads begin.
+  private static <T> List<T> inParallel(List<String> texts, Function<String, T> encode) {
+    List<String> list = List.copyOf(texts);
+    return IntStream.range(0, list.size())
+        .parallel()
+        .mapToObj(i -> encode.apply(list.get(i)))
+        .toList();
+  }
+
+  /**
+   * Turns ids back into text, as the tokenizers library does (no "clean-up" of spaces). Ids beyond
+   * the vocabulary, which a model with padded embeddings can generate, have no text.
+   *
+   * @throws TokenizerException if an id is negative, as an ignored label is
+   */
+  public String decode(int[] ids, boolean skipSpecialTokens) {
+    long[] wide = new long[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0) {
+        throw new TokenizerException(
+            "id " + ids[i] + " at position " + i + " is no token; remove ignored labels first");
+      }
+      wide[i] = ids[i];
+    }
+    Lock lock = open();
+    try {
+      return NATIVE.decode(handle, wide, skipSpecialTokens);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Returns a new decoder for ids that arrive one by one. */
+  public StreamingDecoder streamingDecoder(boolean skipSpecialTokens) {
+    return new StreamingDecoder(this, skipSpecialTokens);
+  }
+
+  /** Returns the id of a token, given as it stands in the vocabulary; empty if it is not there. */
+  public OptionalInt tokenToId(String token) {
+    Integer id = json.id(token);
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  /**
+   * Returns the token of an id, as it stands in the vocabulary.
+   *
+   * @throws TokenizerException if no token has the id
+   */
+  public String idToToken(int id) {
+    String token = json.token(id);
+    if (token == null) {
+      throw new TokenizerException(
+          "no token has the id " + id + "; the largest id is " + json.maxId());
+    }
+    return token;
+  }
+
+  /** Returns the number of tokens, added ones included: {@code len(tokenizer)} in transformers. */
+  public int size() {
+    return json.size();
+  }
+
+  /**
+   * Returns the number of embedding rows that a model needs for this tokenizer: the largest id plus
+   * one. More than {@link #size} where ids have gaps.
+   */
+  public int requiredEmbeddingRows() {
+    return json.maxId() + 1;
+  }
+
+  /** Returns the id of the begin-of-sequence token, if the tokenizer names one. */
+  public OptionalInt bosId() {
+    return id(SpecialToken.BOS);
+  }
+
+  /** Returns the id of the end-of-sequence token, if the tokenizer names one. */
+  public OptionalInt eosId() {
+    return id(SpecialToken.EOS);
+  }
+
+  /** Returns the id of the padding token, if the tokenizer names one. */
+  public OptionalInt padId() {
+    return id(SpecialToken.PAD);
+  }
+
+  /** Returns the id of the unknown token, if the tokenizer names one. */
+  public OptionalInt unkId() {
+    return id(SpecialToken.UNK);
+  }
+
+  /** Returns the begin-of-sequence token's text, if the tokenizer names one. */
+  public Optional<String> bosToken() {
+    return token(SpecialToken.BOS);
+  }
+
+  /** Returns the end-of-sequence token's text, if the tokenizer names one. */
+  public Optional<String> eosToken() {
+    return token(SpecialToken.EOS);
+  }
+
+  /** Returns the padding token's text, if the tokenizer names one. */
+  public Optional<String> padToken() {
+    return token(SpecialToken.PAD);
+  }
+
+  /** Returns the unknown token's text, if the tokenizer names one. */
+  public Optional<String> unkToken() {
+    return token(SpecialToken.UNK);
+  }
+
+  /** Returns the text of the token that has a role, if the tokenizer names one. */
+  public Optional<String> token(SpecialToken role) {
+    return Optional.ofNullable(files.roles.get(role));
+  }
+
+  private OptionalInt id(SpecialToken role) {
+    String token = files.roles.get(role);
+    return token == null ? OptionalInt.empty() : tokenToId(token);
+  }
+
+  /** Returns the texts of all special tokens: those with a role and all others, in id order. */
+  public Set<String> specialTokens() {
+    Set<String> special = new LinkedHashSet<>();
+    for (TokenizerJson.Entry entry : json.addedTokens) {
+      if (entry.token().special()) {
+        special.add(entry.token().content());
+      }
+    }
+    return Collections.unmodifiableSet(special);
+  }
+
+  /**
+   * Returns the ids that the tokenizer's own template puts before a text, such as {@code [bos]}.
+   */
+  public int[] prefixIds() {
+    return prefixIds.clone();
+  }
+
+  /** Returns the ids that the tokenizer's own template puts after a text; mostly none. */
+  public int[] suffixIds() {
+    return suffixIds.clone();
+  }
+
+  /**
+   * Returns a new tokenizer that also knows these tokens. A token that exists already keeps its id
+   * (and becomes special if asked for); new ones get the next ids, in order. This tokenizer stays as
+   * it is; close both.
+   */
+  public Tokenizer withAddedTokens(List<AddedToken> tokens) {
+    return with(tokens, Map.of());
+  }
+
+  /**
+   * Returns a new tokenizer in which these tokens have these roles; tokens that do not exist are
+   * added as special ones, in the map's order. This tokenizer stays as it is; close both.
+   */
+  public Tokenizer withSpecialTokens(Map<SpecialToken, String> roles) {
+    List<AddedToken> tokens = new ArrayList<>();
+    roles.values().forEach(token -> tokens.add(AddedToken.special(token)));
+    return with(tokens, roles);
+  }
+
+  /**
+   * Adds the special tokens that the tokenizer lacks, as Stanford Alpaca's train.py does: {@code
+   * [PAD]}, {@code </s>}, {@code <s>}, {@code <unk>}, each only when no token has that role yet. A
+   * token whose text is in the vocabulary already keeps its id. Grow a model's embeddings to {@link
+   * #requiredEmbeddingRows} afterwards if they have fewer rows.
+   */
+  public WithMissingTokens withMissingSpecialTokens() {
+    Map<SpecialToken, String> missing = new java.util.LinkedHashMap<>();
+    missing.put(SpecialToken.PAD, "[PAD]");
+    missing.put(SpecialToken.EOS, "</s>");
+    missing.put(SpecialToken.BOS, "<s>");
+    missing.put(SpecialToken.UNK, "<unk>");
+    missing.keySet().removeAll(files.roles.keySet());
+    Tokenizer complete = withSpecialTokens(missing);
+    return new WithMissingTokens(
+        complete, Collections.unmodifiableMap(missing), complete.size() - size());
+  }
+
+  /**
+   * A tokenizer that has all four roles.
+   *
+   * @param tokenizer the new tokenizer; the caller closes it
+   * @param assigned the roles that were missing, with the tokens that have them now
+   * @param newTokens how many of those were not in the vocabulary: rows that embeddings sized to the
+   *     old tokenizer must grow by
+   */
+  public record WithMissingTokens(
+      Tokenizer tokenizer, Map<SpecialToken, String> assigned, int newTokens) {}
+
+  private Tokenizer with(List<AddedToken> tokens, Map<SpecialToken, String> roles) {
+    TokenizerJson extended =
+        json.with(tokens, files.folder.resolve(TokenizerFiles.TOKENIZER).toString());
+    if (extended == json && roles.isEmpty()) {
+      return new Tokenizer(json, files);
+    }
+    Map<SpecialToken, String> ordered = new EnumMap<>(SpecialToken.class);
+    ordered.putAll(roles);
+    return new Tokenizer(extended, files.with(ordered, extended));
+  }
+
+  /**
+   * Writes the tokenizer's files into a folder, which is made if it is missing: {@code
+   * tokenizer.json}, the configuration files and chat templates that were there. Files that adding
+   * tokens did not touch are written byte for byte.
+   *
+   * @throws TokenizerException if a file cannot be written
+   */
+  public void save(Path folder) {
+    files.save(folder, json.bytes);
+  }
+
+  @Override
+  public void close() {
+    lifetime.writeLock().lock();
+    try {
+      if (!closed) {
+        closed = true;
+        hf.close();
+      }
+    } finally {
+      lifetime.writeLock().unlock();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "Tokenizer[" + files.folder + ", size=" + size() + ", roles=" + files.roles + "]";
+  }
+
+  private Lock open() {
+    Lock lock = lifetime.readLock();
+    lock.lock();
+    if (closed) {
+      lock.unlock();
+      throw new IllegalStateException("the tokenizer of " + files.folder + " is closed");
+    }
+    return lock;
+  }
+
+  private interface NativeReader<T> {
+    T read(long encoding);
+  }
+
+  private <T> T withEncoding(String text, boolean addSpecialTokens, NativeReader<T> reader) {
+    requirePairedSurrogates(text);
+    Lock lock = open();
+    try {
+      long encoding = NATIVE.encode(handle, text, addSpecialTokens);
+      try {
+        return reader.read(encoding);
+      } finally {
+        NATIVE.deleteEncoding(encoding);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // The native library would silently turn half a character into three replacement characters.
+  private static void requirePairedSurrogates(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (Character.isSurrogate(c)) {
+        if (Character.isHighSurrogate(c)
+            && i + 1 < text.length()
+            && Character.isLowSurrogate(text.charAt(i + 1))) {
+          i++;
+        } else {
+          throw new TokenizerException(
+              String.format(
+                  "the text has half a character (unpaired surrogate \\u%04x) at index %d;"
+                      + " it was cut or badly escaped",
+                  (int) c, i));
+        }
+      }
+    }
+  }
+
+  private static int[] toIds(long encoding) {
+    long[] wide = NATIVE.getTokenIds(encoding);
+    int[] ids = new int[wide.length];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = (int) wide[i];
+    }
+    return ids;
+  }
+
+  private static Encoding toEncoding(long encoding) {
+    int[] ids = toIds(encoding);
+    int[] starts = new int[ids.length];
+    int[] ends = new int[ids.length];
+    boolean[] special = new boolean[ids.length];
+    CharSpan[] spans = NATIVE.getTokenCharSpans(encoding);
+    long[] mask = NATIVE.getSpecialTokenMask(encoding);
+    for (int i = 0; i < ids.length; i++) {
+      if (spans[i] != null) {
+        starts[i] = spans[i].getStart();
+        ends[i] = spans[i].getEnd();
+      }
+      special[i] = mask[i] != 0;
+    }
+    return new Encoding(ids, starts, ends, special);
+  }
+}
