@@ -522,8 +522,7 @@ public final class ModelConfig {
     Values read() {
       JsonNode type = present(document, "model_type");
       if (type == null || !type.isTextual()) {
-        throw new CheckpointException(
-            source + " has no model_type; it must be one of " + FAMILIES);
+        throw new CheckpointException(source + " has no model_type; it must be one of " + FAMILIES);
       }
       String family = type.textValue();
       if (!FAMILIES.contains(family)) {
@@ -637,7 +636,8 @@ public final class ModelConfig {
         return slidingLayers.isEmpty() ? 0 : window;
       }
       if (!types.isArray() || types.size() != layers) {
-        throw wrong("layer_types", types, "a list with one entry for each of " + layers + " layers");
+        throw wrong(
+            "layer_types", types, "a list with one entry for each of " + layers + " layers");
       }
       for (int layer = 0; layer < layers; layer++) {
         String type = types.get(layer).asText();

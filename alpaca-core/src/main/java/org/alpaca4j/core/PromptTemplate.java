@@ -109,7 +109,9 @@ public final class PromptTemplate {
     return withoutInput;
   }
 
-  /** Returns the template as JSON text: an object with {@code with_input} and {@code without_input}. */
+  /**
+   * Returns the template as JSON text: an object with {@code with_input} and {@code without_input}.
+   */
   public String toJson() {
     Map<String, String> json = new LinkedHashMap<>();
     json.put("with_input", withInput);

@@ -230,8 +230,7 @@ public record RopeScaling(
     if (sequenceLength <= maxPositionEmbeddings) {
       return (float) (theta * Math.pow(factor - (factor - 1), exponent));
     }
-    float stretch =
-        (float) factor * sequenceLength / maxPositionEmbeddings - (float) (factor - 1);
+    float stretch = (float) factor * sequenceLength / maxPositionEmbeddings - (float) (factor - 1);
     return (float) theta * (float) Math.pow(stretch, (float) exponent);
   }
 

@@ -323,8 +323,8 @@ public final class Tokenizer implements AutoCloseable {
 
   /**
    * Returns a new tokenizer that also knows these tokens. A token that exists already keeps its id
-   * (and becomes special if asked for); new ones get the next ids, in order. This tokenizer stays as
-   * it is; close both.
+   * (and becomes special if asked for); new ones get the next ids, in order. This tokenizer stays
+   * as it is; close both.
    */
   public Tokenizer withAddedTokens(List<AddedToken> tokens) {
     return with(tokens, Map.of());
@@ -363,8 +363,8 @@ public final class Tokenizer implements AutoCloseable {
    *
    * @param tokenizer the new tokenizer; the caller closes it
    * @param assigned the roles that were missing, with the tokens that have them now
-   * @param newTokens how many of those were not in the vocabulary: rows that embeddings sized to the
-   *     old tokenizer must grow by
+   * @param newTokens how many of those were not in the vocabulary: rows that embeddings sized to
+   *     the old tokenizer must grow by
    */
   public record WithMissingTokens(
       Tokenizer tokenizer, Map<SpecialToken, String> assigned, int newTokens) {}

@@ -34,7 +34,8 @@ final class TokenizerFiles {
 
   /** Small files that are kept in memory and written back by {@link #save}. */
   private static final List<String> KEPT =
-      List.of(CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "chat_template.json");
+      List.of(
+          CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "chat_template.json");
 
   /** Vocabularies of the slow tokenizers, copied when they are still there. */
   private static final List<String> COPIED =
@@ -79,7 +80,8 @@ final class TokenizerFiles {
     boolean legacy = !(config.get("added_tokens_decoder") instanceof Map);
     Map<SpecialToken, String> roles = new EnumMap<>(SpecialToken.class);
     for (SpecialToken role : SpecialToken.values()) {
-      boolean mapDecides = map.containsKey(role.key()) && (legacy || !config.containsKey(role.key()));
+      boolean mapDecides =
+          map.containsKey(role.key()) && (legacy || !config.containsKey(role.key()));
       String token = content((mapDecides ? map : config).get(role.key()));
       if (token != null) {
         roles.put(role, token);
@@ -147,8 +149,7 @@ final class TokenizerFiles {
             String content = content(value);
             if (content != null && value instanceof Map<?, ?> flags) {
               try {
-                byId.put(
-                    Integer.valueOf(id.toString()), TokenizerJson.addedToken(content, flags));
+                byId.put(Integer.valueOf(id.toString()), TokenizerJson.addedToken(content, flags));
               } catch (NumberFormatException e) {
                 throw new TokenizerException(
                     folder.resolve(CONFIG)
@@ -164,7 +165,9 @@ final class TokenizerFiles {
       Map<String, Object> added = json(folder, ADDED_TOKENS, kept);
       added.entrySet().stream()
           .filter(e -> e.getValue() instanceof Number && !e.getKey().isEmpty())
-          .sorted(Map.Entry.comparingByValue((a, b) -> ((Number) a).intValue() - ((Number) b).intValue()))
+          .sorted(
+              Map.Entry.comparingByValue(
+                  (a, b) -> ((Number) a).intValue() - ((Number) b).intValue()))
           .forEach(
               e ->
                   tokens.put(
@@ -241,7 +244,8 @@ final class TokenizerFiles {
       for (String name : COPIED) {
         Path source = folder.resolve(name);
         Path copy = target.resolve(name);
-        if (Files.isRegularFile(source) && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
+        if (Files.isRegularFile(source)
+            && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
           Files.copy(source, copy, StandardCopyOption.REPLACE_EXISTING);
         }
       }

@@ -55,9 +55,7 @@ class CheckpointParityIT {
   private static Stream<Path> safetensorsFolders() {
     return list("checkpoints", "*").stream()
         .filter(folder -> Files.exists(folder.resolve("sha256.json")))
-        .flatMap(
-            folder ->
-                list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
+        .flatMap(folder -> list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
   }
 
   @TestFactory
@@ -106,8 +104,7 @@ class CheckpointParityIT {
             default -> throw new AssertionError(tensor);
           });
     }
-    return HexFormat.of()
-        .formatHex(MessageDigest.getInstance("SHA-256").digest(floats.array()));
+    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(floats.array()));
   }
 
   private static float half(short bits) {

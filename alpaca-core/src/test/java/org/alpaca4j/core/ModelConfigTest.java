@@ -243,8 +243,10 @@ class ModelConfigTest {
         .hasMessageStartingWith("config.json: ")
         .satisfies(
             e ->
-                assertThat(e.getMessage().contains(name) || e.getMessage().contains("rope_type")
-                        || e.getMessage().contains("partial_rotary_factor"))
+                assertThat(
+                        e.getMessage().contains(name)
+                            || e.getMessage().contains("rope_type")
+                            || e.getMessage().contains("partial_rotary_factor"))
                     .isTrue())
         .hasMessageContaining("supported: ");
   }

@@ -1,7 +1,5 @@
 package org.alpaca4j.core;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -94,7 +92,8 @@ class TokenizerParityIT {
     List<List<Integer>> expectedSpans = new ArrayList<>();
     expected
         .get("offsets")
-        .forEach(span -> expectedSpans.add(List.of(span.get(0).intValue(), span.get(1).intValue())));
+        .forEach(
+            span -> expectedSpans.add(List.of(span.get(0).intValue(), span.get(1).intValue())));
     softly.assertThat(spans).as("offsets of <%s>", text).isEqualTo(expectedSpans);
     softly
         .assertThat(tokenizer.decode(withSpecial, false))

@@ -39,7 +39,7 @@ public interface ExampleOrder {
       long state = SplitMix64.mix(SplitMix64.mix(seed) + epoch);
       for (int i = size - 1; i > 0; i--) {
         state += SplitMix64.GOLDEN_GAMMA;
-        int j = (int) ((SplitMix64.mix(state) >>> 32) * (i + 1) >>> 32);
+        int j = (int) (((SplitMix64.mix(state) >>> 32) * (i + 1)) >>> 32);
         int swapped = order[i];
         order[i] = order[j];
         order[j] = swapped;

@@ -75,8 +75,7 @@ final class SegmentTokenizer {
     }
     int[] labels = ids.clone();
     Arrays.fill(labels, 0, Math.min(masked, labels.length), IGNORE);
-    return new SupervisedDataset.Made(
-        new SupervisedExample(ids, labels), whole.length > maxLength);
+    return new SupervisedDataset.Made(new SupervisedExample(ids, labels), whole.length > maxLength);
   }
 
   // As transformers cuts: what the template puts at the end stays.

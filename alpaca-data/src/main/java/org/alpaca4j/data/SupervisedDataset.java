@@ -158,14 +158,7 @@ public final class SupervisedDataset {
         pages,
         stored,
         new DataReport(
-            indexes.length,
-            indexes.length,
-            tokens,
-            supervised,
-            longest,
-            0,
-            List.of(),
-            List.of()));
+            indexes.length, indexes.length, tokens, supervised, longest, 0, List.of(), List.of()));
   }
 
   /**
@@ -357,10 +350,7 @@ public final class SupervisedDataset {
             read, examples, tokens, supervised, longest, truncated, fullyMasked, tooLong);
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
-        origin,
-        examples,
-        tokens,
-        Math.round(1000 * report.supervisedShare()) / 10.0);
+        origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
     return new SupervisedDataset(List.copyOf(pages), null, report);
   }
 

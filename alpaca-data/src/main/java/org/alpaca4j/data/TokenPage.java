@@ -76,7 +76,12 @@ final class TokenPage {
         if (labels[t] != SupervisedExample.IGNORE_INDEX) {
           if (labels[t] != exampleIds[t]) {
             throw new IllegalArgumentException(
-                "label " + labels[t] + " at position " + t + " differs from its id " + exampleIds[t]);
+                "label "
+                    + labels[t]
+                    + " at position "
+                    + t
+                    + " differs from its id "
+                    + exampleIds[t]);
           }
           supervised.set(tokens + t);
         }

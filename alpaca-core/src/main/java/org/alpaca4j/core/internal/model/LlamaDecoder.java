@@ -88,7 +88,9 @@ public final class LlamaDecoder implements Decoder {
       unit.vector(layer + "input_layernorm.weight", hidden);
       unit.stacked(
           List.of(
-              attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"),
+              attention + "q_proj.weight",
+              attention + "k_proj.weight",
+              attention + "v_proj.weight"),
           List.of(q, kv, kv),
           hidden);
       unit.matrix(attention + "o_proj.weight", hidden, q);
@@ -102,7 +104,9 @@ public final class LlamaDecoder implements Decoder {
           config.attentionBias()
               ? unit.concatenated(
                   List.of(
-                      attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"),
+                      attention + "q_proj.bias",
+                      attention + "k_proj.bias",
+                      attention + "v_proj.bias"),
                   List.of(q, kv, kv))
               : ABSENT;
       int oBias = config.outputBias() ? unit.vector(attention + "o_proj.bias", hidden) : ABSENT;
@@ -294,14 +298,7 @@ public final class LlamaDecoder implements Decoder {
       UnitTensors embedding,
       UnitTensors head) {
     return program.callForOne(
-        scope,
-        "head_loss",
-        x,
-        rows,
-        targets,
-        scratch,
-        head.argument(0),
-        matrix(embedding, head));
+        scope, "head_loss", x, rows, targets, scratch, head.argument(0), matrix(embedding, head));
   }
 
   @Override

@@ -38,8 +38,8 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * Reads a checkpoint's weights, converting them to a dtype. The files are mapped, so that the only
-   * copy in memory is the one returned.
+   * Reads a checkpoint's weights, converting them to a dtype. The files are mapped, so that the
+   * only copy in memory is the one returned.
    *
    * @throws org.alpaca4j.core.CheckpointException if tensors are missing, unexpected or misshapen
    */

@@ -92,8 +92,7 @@ public record UnitLayout(
           PLAIN, List.of(sizes.stream().mapToLong(Long::longValue).sum()), names, shapes);
     }
 
-    private int argument(
-        int flat, List<Long> shape, List<String> names, List<List<Long>> shapes) {
+    private int argument(int flat, List<Long> shape, List<String> names, List<List<Long>> shapes) {
       arguments.add(new Argument(shape, flat, sizes[flat]));
       for (int i = 0; i < names.size(); i++) {
         Parameter parameter = new Parameter(names.get(i), shapes.get(i), flat, sizes[flat]);

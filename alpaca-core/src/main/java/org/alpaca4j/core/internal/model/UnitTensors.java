@@ -69,8 +69,7 @@ public final class UnitTensors implements AutoCloseable {
 
   /** Returns a view in a checkpoint tensor's shape, owned by {@code scope}. */
   public NDArray parameter(NDManager scope, UnitLayout.Parameter parameter) {
-    return Tensors.view(
-        scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
+    return Tensors.view(scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
   }
 
   /** Copies all values of another set in the same layout, converting the dtype. */

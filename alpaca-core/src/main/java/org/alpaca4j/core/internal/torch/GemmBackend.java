@@ -41,7 +41,9 @@ public final class GemmBackend {
   private static final int HIGHEST = 0;
   private static final int MEDIUM = 2;
 
-  /** Of sums of {@link #DEPTH} products of unit variance; bf16 is off by about 0.5, fp32 by 1e-4. */
+  /**
+   * Of sums of {@link #DEPTH} products of unit variance; bf16 is off by about 0.5, fp32 by 1e-4.
+   */
   private static final double LARGEST_FP32_ERROR = 2e-3;
 
   private static final int ROWS = 384;
@@ -79,7 +81,8 @@ public final class GemmBackend {
     }
     Optional<Setting> setting = Setting.find();
     if (setting.isEmpty()) {
-      log.info("The GEMM back end cannot be set in this libtorch or system: PyTorch's default stays");
+      log.info(
+          "The GEMM back end cannot be set in this libtorch or system: PyTorch's default stays");
       return Choice.MKL;
     }
     if (wish.equals("onednn")) {

@@ -117,8 +117,7 @@ public final class Tensors {
       NDArray array, long from, long to, BytesReader<E> reader) throws E {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
       NDArray bytes =
-          Holder.PROGRAM.callForOne(
-              scope, "bytes", array, scope.create(new long[] {from, to}));
+          Holder.PROGRAM.callForOne(scope, "bytes", array, scope.create(new long[] {from, to}));
       reader.read(bytes.toByteBuffer());
     }
   }

@@ -11,7 +11,8 @@ public final class Torch {
   private static final ThreadLocal<Boolean> PREPARED =
       ThreadLocal.withInitial(
           () -> {
-            // The graph optimizer re-specialises on every new shape: it costs seconds, gains nothing.
+            // The graph optimizer re-specialises on every new shape: it costs seconds, gains
+            // nothing.
             JniUtils.setGraphExecutorOptimize(false);
             return true;
           });

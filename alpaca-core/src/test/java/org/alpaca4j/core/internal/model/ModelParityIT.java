@@ -83,9 +83,7 @@ class ModelParityIT {
         NDList results = decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer));
         x[layer + 1] = results.get(0);
         kept[layer] =
-            recompute
-                ? new NDArray[0]
-                : results.subList(1, results.size()).toArray(new NDArray[0]);
+            recompute ? new NDArray[0] : results.subList(1, results.size()).toArray(new NDArray[0]);
         rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
       }
       NDArray last = x[x.length - 1];
@@ -245,7 +243,8 @@ class ModelParityIT {
       double largest = 0;
       for (int token = 0; token < padded.length; token++) {
         for (int i = 0; i < width; i++) {
-          double difference = Math.abs(values[token * width + i] - theirs[padded[token] * width + i]);
+          double difference =
+              Math.abs(values[token * width + i] - theirs[padded[token] * width + i]);
           largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
         }
       }
