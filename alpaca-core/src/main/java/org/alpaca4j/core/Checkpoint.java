@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,6 +45,7 @@ public final class Checkpoint implements AutoCloseable {
   private static final String CONFIG = "config.json";
   private static final long MAX_INDEX_BYTES = 100_000_000;
   private static final int COMPARE_BYTES = 1 << 16;
+  private static final int COPY_BYTES = 1 << 20;
   private static final int LISTED_NAMES = 20;
 
   private final Path folder;
@@ -273,7 +275,7 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   private static String asideHint(Path target) {
-    Optional<Path> aside = CheckpointWriter.findAside(target);
+    Optional<Path> aside = StagedFolder.findAside(target);
     return aside
         .map(
             old ->
@@ -397,6 +399,28 @@ public final class Checkpoint implements AutoCloseable {
     } catch (IOException e) {
       throw new CheckpointException(
           "Cannot map tensor '" + name + "' of " + tensor.file() + ": " + e, e);
+    }
+  }
+
+  /**
+   * Writes all bytes of a tensor, as stored, in small pieces. {@code checkpoint::copyTo} is a
+   * {@link CheckpointWriter.TensorSource}.
+   *
+   * @param name the tensor
+   * @param out receives the bytes
+   * @throws IOException if writing fails
+   * @throws CheckpointException if there is no such tensor or reading fails
+   */
+  public void copyTo(String name, WritableByteChannel out) throws IOException {
+    TensorInfo tensor = tensor(name);
+    ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(COPY_BYTES, tensor.byteLength()));
+    for (long offset = 0; offset < tensor.byteLength(); offset += buffer.limit()) {
+      buffer.clear().limit((int) Math.min(buffer.capacity(), tensor.byteLength() - offset));
+      readBytes(name, buffer, offset);
+      buffer.flip();
+      while (buffer.hasRemaining()) {
+        out.write(buffer);
+      }
     }
   }
 

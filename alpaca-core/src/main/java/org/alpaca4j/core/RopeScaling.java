@@ -231,7 +231,7 @@ public record RopeScaling(
       return (float) (theta * Math.pow(factor - (factor - 1), exponent));
     }
     float stretch = (float) factor * sequenceLength / maxPositionEmbeddings - (float) (factor - 1);
-    return (float) theta * (float) Math.pow(stretch, (float) exponent);
+    return (float) theta * (float) Math.pow(stretch, exponent);
   }
 
   private float[] smoothed(float[] frequencies) {

@@ -86,6 +86,27 @@ class CheckpointParityIT {
     }
   }
 
+  @TestFactory
+  Stream<DynamicTest> aSingleFileIsWrittenBackByteForByte() {
+    return safetensorsFolders()
+        .filter(folder -> Files.exists(folder.resolve("model.safetensors")))
+        .map(folder -> dynamicTest(name(folder), () -> assertRewritten(folder)));
+  }
+
+  private void assertRewritten(Path folder) {
+    Path copy = temporary.resolve(folder.getFileName());
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      CheckpointWriter.Builder writer = CheckpointWriter.builder(copy).config(checkpoint.config());
+      for (String name : checkpoint.names()) {
+        writer.tensor(name, checkpoint.tensor(name).dtype(), checkpoint.tensor(name).shape());
+      }
+      writer.build().write(checkpoint::copyTo);
+    }
+    for (String file : List.of("model.safetensors", "config.json")) {
+      assertThat(copy.resolve(file)).hasSameBinaryContentAs(folder.resolve(file));
+    }
+  }
+
   /** Returns the hash of the tensor as float32. */
   private static String sha256(Checkpoint checkpoint, String name) throws Exception {
     TensorInfo tensor = checkpoint.tensor(name);

@@ -13,17 +13,19 @@ import org.alpaca4j.core.internal.torch.Tensors;
  */
 public final class UnitTensors implements AutoCloseable {
   private final UnitLayout layout;
-  private final DType dtype;
   private final NDManager manager;
   private final NDArray[] flats = new NDArray[UnitLayout.FLATS];
   private final NDArray[] arguments;
 
-  private UnitTensors(UnitLayout layout, DType dtype, NDManager manager) {
+  private UnitTensors(UnitLayout layout, List<DType> dtypes, boolean zero, NDManager manager) {
     this.layout = layout;
-    this.dtype = dtype;
     this.manager = manager;
     for (int flat = 0; flat < flats.length; flat++) {
-      flats[flat] = Tensors.zeros(manager, layout.elements().get(flat), dtype);
+      long elements = layout.elements().get(flat);
+      flats[flat] =
+          zero
+              ? Tensors.zeros(manager, elements, dtypes.get(flat))
+              : Tensors.empty(manager, elements, dtypes.get(flat));
     }
     arguments =
         layout.arguments().stream()
@@ -33,9 +35,26 @@ public final class UnitTensors implements AutoCloseable {
 
   /** Allocates zeros on the parent's device; freed by {@link #close} or with the parent. */
   public static UnitTensors zeros(NDManager parent, UnitLayout layout, DType dtype) {
+    return allocate(parent, layout, dtype, dtype, true);
+  }
+
+  /**
+   * Allocates without setting values on the parent's device; freed by {@link #close} or with the
+   * parent.
+   *
+   * @param matrices dtype of the flat {@link UnitLayout#DECAYED}
+   * @param vectors dtype of the flat {@link UnitLayout#PLAIN}
+   */
+  public static UnitTensors empty(
+      NDManager parent, UnitLayout layout, DType matrices, DType vectors) {
+    return allocate(parent, layout, matrices, vectors, false);
+  }
+
+  private static UnitTensors allocate(
+      NDManager parent, UnitLayout layout, DType matrices, DType vectors, boolean zero) {
     NDManager manager = parent.newSubManager();
     try {
-      return new UnitTensors(layout, dtype, manager);
+      return new UnitTensors(layout, List.of(matrices, vectors), zero, manager);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -45,11 +64,6 @@ public final class UnitTensors implements AutoCloseable {
   /** Returns the layout. */
   public UnitLayout layout() {
     return layout;
-  }
-
-  /** Returns the dtype of all tensors here. */
-  public DType dtype() {
-    return dtype;
   }
 
   /** Returns a flat: {@link UnitLayout#DECAYED} or {@link UnitLayout#PLAIN}; owned here. */

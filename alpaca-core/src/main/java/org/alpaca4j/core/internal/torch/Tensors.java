@@ -25,12 +25,21 @@ public final class Tensors {
 
   /** Returns zeros [elements] on the manager's device, owned by the manager. */
   public static NDArray zeros(NDManager manager, long elements, DType dtype) {
+    return allocate("zeros", manager, elements, dtype);
+  }
+
+  /** As {@link #zeros}, with arbitrary values. */
+  public static NDArray empty(NDManager manager, long elements, DType dtype) {
+    return allocate("empty", manager, elements, dtype);
+  }
+
+  private static NDArray allocate(
+      String method, NDManager manager, long elements, DType dtype) {
     try (NDManager scope = manager.newSubManager()) {
-      NDArray like = scope.create(0f);
       return Holder.PROGRAM.callForOne(
           manager,
-          "allocate",
-          like,
+          method,
+          scope.create(0f),
           number(scope, elements),
           number(scope, dtype.torchScalarType()));
     }

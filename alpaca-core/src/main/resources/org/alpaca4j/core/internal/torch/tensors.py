@@ -1,10 +1,14 @@
 # Making, viewing, copying and mapping tensors in dtypes that DJL's own operators do not know (bfloat16).
 
 # methods
-  def allocate(self, like: Tensor, elements: Tensor, dtype: Tensor) -> Tensor:
+  def zeros(self, like: Tensor, elements: Tensor, dtype: Tensor) -> Tensor:
     """Zeros [elements] on the device of `like`."""
     torch.set_grad_enabled(False)
     return torch.zeros([int(elements)], dtype=int(dtype), device=like.device)
+
+  def empty(self, like: Tensor, elements: Tensor, dtype: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return torch.empty([int(elements)], dtype=int(dtype), device=like.device)
 
   def view(self, flat: Tensor, spec: Tensor) -> Tensor:
     """The elements of a one-dimensional tensor from spec[0] on, in the shape spec[1:]."""

@@ -1,0 +1,196 @@
+package org.alpaca4j.train;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import java.util.ArrayList;
+import java.util.List;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.model.Decoder;
+import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.model.UnitTensors;
+import org.alpaca4j.core.internal.torch.Tensors;
+import org.alpaca4j.data.PackedBatch;
+
+/**
+ * Runs batches through a model: for the losses alone, or forward and backward. With bf16 arithmetic
+ * it holds a bf16 working copy of the fp32 weights. Not thread-safe.
+ */
+final class ModelPass implements AutoCloseable {
+  private final NDManager manager;
+  private final Decoder decoder;
+  private final List<UnitTensors> parameters;
+  private final List<UnitTensors> weights;
+  private final DType compute;
+  private final boolean recompute;
+  private final NDArray scratch;
+
+  /**
+   * Prepares passes over a model.
+   *
+   * @param compute dtype of the layers' arithmetic
+   * @param recompute keep a layer's input only, and compute the layer again in the backward pass
+   * @param lossChunkTokens supervised positions whose logits are in memory at once
+   */
+  ModelPass(LoadedModel model, DType compute, boolean recompute, int lossChunkTokens) {
+    this.manager = model.manager().newSubManager();
+    this.decoder = model.decoder();
+    this.parameters = model.units();
+    this.compute = compute;
+    this.recompute = recompute;
+    if (compute == model.dtype()) {
+      weights = parameters;
+    } else {
+      weights = new ArrayList<>();
+      for (int i = 0; i < parameters.size(); i++) {
+        weights.add(UnitTensors.empty(manager, parameters.get(i).layout(), compute, compute));
+        refresh(i);
+      }
+    }
+    scratch =
+        manager.create(
+            new Shape(lossChunkTokens, decoder.config().vocabSize()), DataType.FLOAT32);
+  }
+
+  /** Takes over a unit's parameters after they changed. */
+  void refresh(int unit) {
+    if (weights != parameters) {
+      weights.get(unit).copyFrom(parameters.get(unit));
+    }
+  }
+
+  private UnitTensors embedding() {
+    return weights.get(0);
+  }
+
+  private UnitTensors head() {
+    return weights.get(weights.size() - 1);
+  }
+
+  /** Returns the cross entropy of each supervised token of a batch. */
+  float[] losses(PackedBatch batch, Supervision supervision) {
+    try (NDManager scope = manager.newSubManager()) {
+      PackedInput input = pack(scope, batch);
+      NDArray x = decoder.embed(scope, input, embedding());
+      for (int layer = 0; layer < layers(); layer++) {
+        NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer));
+        x.close();
+        x = next;
+      }
+      return decoder
+          .losses(
+              scope,
+              x,
+              supervision.rows(scope),
+              supervision.targets(scope),
+              scratch,
+              embedding(),
+              head())
+          .toFloatArray();
+    }
+  }
+
+  /**
+   * Returns the summed cross entropy of a batch's supervised tokens, and writes the gradients of
+   * {@code scale} times that sum.
+   *
+   * @param accumulate add to the gradients, instead of overwriting them
+   */
+  double forwardBackward(
+      PackedBatch batch, double scale, Gradients gradients, boolean accumulate) {
+    Supervision supervision = Supervision.of(batch);
+    try (NDManager scope = manager.newSubManager()) {
+      PackedInput input = pack(scope, batch);
+      NDArray[] x = new NDArray[layers() + 1];
+      NDArray[][] kept = new NDArray[layers()][];
+      x[0] = decoder.embed(scope, input, embedding());
+      for (int layer = 0; layer < layers(); layer++) {
+        if (recompute) {
+          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, weights.get(1 + layer));
+          kept[layer] = new NDArray[0];
+        } else {
+          NDList results =
+              decoder.layerKeeping(scope, layer, x[layer], input, weights.get(1 + layer));
+          x[layer + 1] = results.get(0);
+          kept[layer] = results.subList(1, results.size()).toArray(new NDArray[0]);
+        }
+      }
+
+      int last = weights.size() - 1;
+      UnitTensors embeddingGradient = gradients.unit(0);
+      if (!accumulate && !decoder.config().tieWordEmbeddings()) {
+        Tensors.zero(embeddingGradient.flat(0)); // tied, the head overwrites it
+      }
+      NDList head =
+          decoder.headBackward(
+              scope,
+              x[layers()],
+              supervision.rows(scope),
+              supervision.targets(scope),
+              scale,
+              scratch,
+              embedding(),
+              head(),
+              embeddingGradient,
+              gradients.unit(last),
+              accumulate);
+      double loss = sum(head.get(0).toFloatArray());
+      NDArray dx = head.get(1);
+      x[layers()].close();
+      for (int layer = layers() - 1; layer >= 0; layer--) {
+        NDArray next =
+            decoder.layerBackward(
+                scope,
+                layer,
+                x[layer],
+                dx,
+                kept[layer],
+                input,
+                weights.get(1 + layer),
+                gradients.unit(1 + layer),
+                accumulate);
+        free(kept[layer]);
+        x[layer].close();
+        dx.close();
+        dx = next;
+      }
+      decoder.embedBackward(input, dx, embeddingGradient);
+      return loss;
+    }
+  }
+
+  private static void free(NDArray[] arrays) {
+    for (NDArray array : arrays) {
+      array.close();
+    }
+  }
+
+  private static double sum(float[] values) {
+    double sum = 0;
+    for (float value : values) {
+      sum += value;
+    }
+    return sum;
+  }
+
+  private int layers() {
+    return weights.size() - 2;
+  }
+
+  private PackedInput pack(NDManager scope, PackedBatch batch) {
+    int[] starts = batch.cumulativeLengths();
+    int[] lengths = new int[batch.size()];
+    for (int i = 0; i < lengths.length; i++) {
+      lengths[i] = starts[i + 1] - starts[i];
+    }
+    return decoder.pack(scope, batch.inputIds(), lengths, compute);
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+  }
+}

@@ -1,0 +1,46 @@
+package org.alpaca4j.train;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import org.alpaca4j.data.PackedBatch;
+import org.alpaca4j.data.SupervisedExample;
+
+/**
+ * Where the loss is computed in a packed batch: row t of the hidden states predicts the label at t +
+ * 1 of the same example.
+ *
+ * @param rows positions in the batch, [supervised]
+ * @param targets token ids, [supervised]
+ * @param examples which example of the batch each row belongs to, [supervised]
+ */
+record Supervision(long[] rows, long[] targets, int[] examples) {
+
+  static Supervision of(PackedBatch batch) {
+    int count = batch.supervisedTokens();
+    long[] rows = new long[count];
+    long[] targets = new long[count];
+    int[] examples = new int[count];
+    int[] starts = batch.cumulativeLengths();
+    int[] labels = batch.labels();
+    int at = 0;
+    for (int example = 0; example < batch.size(); example++) {
+      for (int t = starts[example]; t + 1 < starts[example + 1]; t++) {
+        if (labels[t + 1] != SupervisedExample.IGNORE_INDEX) {
+          rows[at] = t;
+          targets[at] = labels[t + 1];
+          examples[at++] = example;
+        }
+      }
+    }
+    return new Supervision(rows, targets, examples);
+  }
+
+  NDArray rows(NDManager scope) {
+    return scope.create(rows);
+  }
+
+  NDArray targets(NDManager scope) {
+    return scope.create(targets, new Shape(targets.length, 1));
+  }
+}

@@ -1,0 +1,56 @@
+package org.alpaca4j.train;
+
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * Is told of a training run's progress, on the training thread. Every method does nothing unless
+ * overridden; an exception thrown by one ends the run.
+ */
+public interface TrainingListener {
+  /**
+   * A run about to begin.
+   *
+   * @param totalSteps optimizer steps to come
+   * @param examples examples in the training set
+   * @param parameters trained parameters
+   */
+  record Plan(int totalSteps, int examples, long parameters) {}
+
+  /**
+   * An optimizer step.
+   *
+   * @param step from 1
+   * @param epoch epochs finished so far, with fraction
+   * @param loss mean cross entropy of the step's supervised tokens, before the update
+   * @param learningRate used by the step
+   * @param gradientNorm L2 norm before clipping
+   * @param supervisedTokens tokens that the loss is the mean of
+   * @param tokens tokens read
+   * @param duration time that the step took
+   */
+  record Step(
+      int step,
+      double epoch,
+      double loss,
+      double learningRate,
+      double gradientNorm,
+      int supervisedTokens,
+      int tokens,
+      Duration duration) {}
+
+  /** Training is about to begin. */
+  default void started(Plan plan) {}
+
+  /** A step was taken. */
+  default void stepCompleted(Step step) {}
+
+  /** The model was evaluated after a step. */
+  default void evaluated(int step, Evaluation evaluation) {}
+
+  /** A checkpoint folder was written, complete. */
+  default void saved(int step, Path folder) {}
+
+  /** Training ended regularly. */
+  default void finished(TrainingResult result) {}
+}

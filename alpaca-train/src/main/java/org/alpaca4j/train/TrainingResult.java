@@ -1,0 +1,38 @@
+package org.alpaca4j.train;
+
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What a training run did.
+ *
+ * @param steps every optimizer step, in order
+ * @param evaluations every evaluation, in order
+ * @param duration of the whole run, evaluation and saving included
+ */
+public record TrainingResult(
+    List<TrainingListener.Step> steps, List<Evaluated> evaluations, Duration duration) {
+  /** An evaluation and the step after which it was made. */
+  public record Evaluated(int step, Evaluation evaluation) {}
+
+  /** Copies the lists. */
+  public TrainingResult {
+    steps = List.copyOf(steps);
+    evaluations = List.copyOf(evaluations);
+  }
+
+  /** Returns the loss of the last step. */
+  public double finalLoss() {
+    return steps.get(steps.size() - 1).loss();
+  }
+
+  /** Returns the number of tokens read. */
+  public long tokens() {
+    return steps.stream().mapToLong(TrainingListener.Step::tokens).sum();
+  }
+
+  /** Returns the number of tokens trained on. */
+  public long supervisedTokens() {
+    return steps.stream().mapToLong(TrainingListener.Step::supervisedTokens).sum();
+  }
+}
