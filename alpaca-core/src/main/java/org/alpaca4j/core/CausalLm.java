@@ -3,9 +3,12 @@ package org.alpaca4j.core;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
@@ -14,12 +17,17 @@ import org.alpaca4j.core.internal.model.PackedInput;
  * close it. Thread-safe while its weights are not being trained.
  */
 public final class CausalLm implements AutoCloseable {
+  /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
+  private static final List<String> COMPANIONS = List.of("generation_config.json");
+
   private final Path folder;
   private final LoadedModel model;
+  private @Nullable Tokenizer tokenizer;
 
-  private CausalLm(Path folder, LoadedModel model) {
+  private CausalLm(Path folder, LoadedModel model, @Nullable Tokenizer tokenizer) {
     this.folder = folder;
     this.model = model;
+    this.tokenizer = tokenizer;
   }
 
   /**
@@ -43,6 +51,7 @@ public final class CausalLm implements AutoCloseable {
     private final Path folder;
     private Device device = Device.cpu();
     private Precision precision = Precision.FLOAT32;
+    private @Nullable Tokenizer tokenizer;
 
     private Builder(Path folder) {
       this.folder = folder;
@@ -61,6 +70,17 @@ public final class CausalLm implements AutoCloseable {
     }
 
     /**
+     * Sets a tokenizer to use in place of the folder's, such as one with added tokens. Where it has
+     * more tokens than the embedding has rows, the embedding and the head grow, each new row being
+     * the mean of the old ones; they never shrink. The model takes the tokenizer over and closes
+     * it.
+     */
+    public Builder tokenizer(Tokenizer value) {
+      tokenizer = value;
+      return this;
+    }
+
+    /**
      * Loads the model.
      *
      * @throws CheckpointException if a file is missing, malformed or contradicts another
@@ -68,7 +88,12 @@ public final class CausalLm implements AutoCloseable {
      */
     public CausalLm load() {
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        return new CausalLm(folder, LoadedModel.load(checkpoint, device, precision.dtype()));
+        ModelConfig config = checkpoint.config();
+        if (tokenizer != null && tokenizer.requiredEmbeddingRows() > config.vocabSize()) {
+          config = config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
+        }
+        return new CausalLm(
+            folder, LoadedModel.load(checkpoint, config, device, precision.dtype()), tokenizer);
       }
     }
   }
@@ -81,6 +106,18 @@ public final class CausalLm implements AutoCloseable {
   /** Returns the configuration. */
   public ModelConfig config() {
     return model.decoder().config();
+  }
+
+  /**
+   * Returns the tokenizer, reading it from the folder on the first call; closed with the model.
+   *
+   * @throws TokenizerException if the folder has none, or one that cannot be read
+   */
+  public synchronized Tokenizer tokenizer() {
+    if (tokenizer == null) {
+      tokenizer = Tokenizer.load(folder);
+    }
+    return tokenizer;
   }
 
   /** Returns where the weights are. */
@@ -104,13 +141,48 @@ public final class CausalLm implements AutoCloseable {
     }
   }
 
+  /**
+   * Writes a Hugging Face folder in the precision of the weights: weights, configuration,
+   * generation configuration and tokenizer. Whole or not at all.
+   *
+   * @param target the folder to make; an existing checkpoint there is refused
+   * @throws CheckpointException if that fails; nothing half-written remains
+   */
+  public void save(Path target) {
+    save(CheckpointWriter.builder(target), model.dtype());
+  }
+
+  /**
+   * As {@link #save(Path)}, with options.
+   *
+   * @param writer where and how to write, and further files to add
+   * @param dtype of the weights in the files: F32, BF16 or F16
+   */
+  public synchronized void save(CheckpointWriter.Builder writer, DType dtype) {
+    model.declare(writer, dtype);
+    writer.config(config().toBuilder().dtype(dtype).build());
+    for (String name : COMPANIONS) {
+      Path file = folder.resolve(name);
+      if (Files.exists(file)) {
+        writer.copy(file);
+      }
+    }
+    if (tokenizer != null || Files.exists(folder.resolve("tokenizer.json"))) {
+      writer.files(tokenizer()::save);
+    }
+    writer.build().write((name, out) -> model.write(name, dtype, out));
+  }
+
   /** Returns the weights and what computes with them, for the modules of this project. */
   public LoadedModel internals() {
     return model;
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
+    if (tokenizer != null) {
+      tokenizer.close();
+    }
     model.close();
   }
 }

@@ -13,7 +13,7 @@ import java.util.List;
  * @param longest tokens of the longest example kept
  * @param truncated examples kept that were cut at the maximal length; each lost the end of its
  *     answer and its closing EOS
- * @param fullyMasked records left out because no token of theirs was supervised
+ * @param fullyMasked records without a supervised token; left out, unless they were to be kept
  * @param tooLong records left out because they were longer than the maximal length
  */
 public record DataReport(
@@ -39,6 +39,6 @@ public record DataReport(
 
   /** Returns the number of records left out. */
   public int dropped() {
-    return fullyMasked.size() + tooLong.size();
+    return records - examples;
   }
 }

@@ -56,7 +56,12 @@ public final class SupervisedDataset {
     /** Leave it out, with a warning that names its index. */
     DROP,
     /** Refuse the data, naming its index. */
-    ERROR
+    ERROR,
+    /**
+     * Keep it, as train.py does. It adds nothing to the loss, and a batch of nothing else has none;
+     * {@link DataReport#fullyMasked} still lists it.
+     */
+    KEEP
   }
 
   /** What to do with an example that is longer than the maximal length. */
@@ -309,10 +314,11 @@ public final class SupervisedDataset {
     }
     if (!fullyMasked.isEmpty()) {
       log.warn(
-          "{}: {} of {} records left out, since none of their tokens is supervised: {}{}",
+          "{}: {} of {} records {}, since none of their tokens is supervised: {}{}",
           origin,
           fullyMasked.size(),
           read,
+          options.onFullyMasked == OnFullyMasked.KEEP ? "teach nothing" : "left out",
           fullyMasked.subList(0, Math.min(10, fullyMasked.size())),
           fullyMasked.size() > 10 ? " ..." : "");
     }
@@ -332,7 +338,7 @@ public final class SupervisedDataset {
           examples,
           options.maxLength);
     }
-    if (examples == 0) {
+    if (supervised == 0) {
       throw new DataException(
           origin
               + ": no example is left of "
@@ -392,7 +398,9 @@ public final class SupervisedDataset {
                     + "; raise maxLength, mend the record, or choose onFullyMasked DROP");
           }
           fullyMasked.add(index);
-          continue;
+          if (options.onFullyMasked == OnFullyMasked.DROP) {
+            continue;
+          }
         }
         if (cut) {
           truncated++;

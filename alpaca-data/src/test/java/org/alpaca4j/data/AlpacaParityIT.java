@@ -112,6 +112,55 @@ class AlpacaParityIT {
     }
   }
 
+  @TestFactory
+  Stream<DynamicTest> collatesLikeTrainPy() throws IOException {
+    return tests(
+        "batches",
+        file -> {
+          SoftAssertions softly = new SoftAssertions();
+          for (JsonNode line : Fixtures.lines(file)) {
+            String tokenizerName = line.get("tokenizer").textValue();
+            int limit = line.get("limit").intValue();
+            assertThat(line.get("mode").textValue()).isEqualTo("compatible");
+            try (Tokenizer plain = Fixtures.tokenizer(tokenizerName);
+                Tokenizer tokenizer = plain.withMissingSpecialTokens().tokenizer()) {
+              SupervisedDataset dataset =
+                  SupervisedDataset.builder()
+                      .tokenizer(tokenizer)
+                      .records(records())
+                      .maxLength(limit)
+                      .mode(SupervisedDataset.Mode.COMPATIBLE)
+                      .onFullyMasked(SupervisedDataset.OnFullyMasked.KEEP)
+                      .build();
+              List<SupervisedExample> examples = new ArrayList<>();
+              for (int index : Fixtures.ints(line.get("indices"))) {
+                examples.add(dataset.get(index));
+              }
+              PaddedBatch byPosition = PaddingCollator.of(tokenizer).collate(examples);
+              PaddedBatch notPad =
+                  PaddingCollator.builder()
+                      .tokenizer(tokenizer)
+                      .mask(PaddingCollator.Mask.NOT_PAD)
+                      .build()
+                      .collate(examples);
+              int[][] ids = Fixtures.rows(line.get("input_ids"));
+              int[][] labels = Fixtures.rows(line.get("labels"));
+              softly
+                  .assertThat(byPosition)
+                  .isEqualTo(
+                      new PaddedBatch(
+                          ids, labels, Fixtures.rows(line.get("attention_mask_by_position"))));
+              softly
+                  .assertThat(notPad)
+                  .isEqualTo(
+                      new PaddedBatch(
+                          ids, labels, Fixtures.rows(line.get("attention_mask_not_pad"))));
+            }
+          }
+          softly.assertAll();
+        });
+  }
+
   private static List<InstructionRecord> records() {
     return InstructionReader.readJson(Fixtures.area("alpaca").resolve("records.json"));
   }

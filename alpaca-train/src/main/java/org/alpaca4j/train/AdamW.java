@@ -19,8 +19,7 @@ final class AdamW implements AutoCloseable {
   private final TorchProgram program;
   private int steps;
 
-  AdamW(
-      NDManager parent, SftConfig config, List<UnitTensors> parameters, TorchProgram program) {
+  AdamW(NDManager parent, SftConfig config, List<UnitTensors> parameters, TorchProgram program) {
     this.manager = parent.newSubManager();
     this.config = config;
     this.parameters = parameters;
@@ -68,7 +67,9 @@ final class AdamW implements AutoCloseable {
             firstMoments.get(unit).flat(flat),
             secondMoments.get(unit).flat(flat),
             step,
-            scope.create(settings, new Shape(settings.length)).toDevice(ai.djl.Device.cpu(), false));
+            scope
+                .create(settings, new Shape(settings.length))
+                .toDevice(ai.djl.Device.cpu(), false));
       }
     }
   }

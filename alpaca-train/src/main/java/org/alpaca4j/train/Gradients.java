@@ -30,8 +30,7 @@ final class Gradients implements AutoCloseable {
    * @param layerMatrices dtype of the gradients of the layers' matrices; all others are fp32
    * @param program optimizer.py
    */
-  Gradients(
-      NDManager parent, List<UnitLayout> layouts, DType layerMatrices, TorchProgram program) {
+  Gradients(NDManager parent, List<UnitLayout> layouts, DType layerMatrices, TorchProgram program) {
     this.manager = parent.newSubManager();
     this.layouts = layouts;
     this.layerMatrices = layerMatrices;
@@ -60,8 +59,7 @@ final class Gradients implements AutoCloseable {
     for (int i = 0; i < layouts.size(); i++) {
       for (int flat = 0; flat < UnitLayout.FLATS; flat++) {
         if (layouts.get(i).elements().get(flat) > 0) {
-          try (NDArray square =
-              program.callForOne(manager, "squared_norm", unit(i).flat(flat))) {
+          try (NDArray square = program.callForOne(manager, "squared_norm", unit(i).flat(flat))) {
             sum += square.toDoubleArray()[0];
           }
         }

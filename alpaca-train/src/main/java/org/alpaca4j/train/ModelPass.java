@@ -51,8 +51,7 @@ final class ModelPass implements AutoCloseable {
       }
     }
     scratch =
-        manager.create(
-            new Shape(lossChunkTokens, decoder.config().vocabSize()), DataType.FLOAT32);
+        manager.create(new Shape(lossChunkTokens, decoder.config().vocabSize()), DataType.FLOAT32);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -99,8 +98,7 @@ final class ModelPass implements AutoCloseable {
    *
    * @param accumulate add to the gradients, instead of overwriting them
    */
-  double forwardBackward(
-      PackedBatch batch, double scale, Gradients gradients, boolean accumulate) {
+  double forwardBackward(PackedBatch batch, double scale, Gradients gradients, boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch);

@@ -7,8 +7,8 @@ import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedExample;
 
 /**
- * Where the loss is computed in a packed batch: row t of the hidden states predicts the label at t +
- * 1 of the same example.
+ * Where the loss is computed in a packed batch: row t of the hidden states predicts the label at t
+ * + 1 of the same example.
  *
  * @param rows positions in the batch, [supervised]
  * @param targets token ids, [supervised]

@@ -3,15 +3,20 @@ package org.alpaca4j.core.internal.model;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.TensorInfo;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
@@ -41,14 +46,17 @@ public final class LoadedModel implements AutoCloseable {
    * Reads a checkpoint's weights, converting them to a dtype. The files are mapped, so that the
    * only copy in memory is the one returned.
    *
+   * @param config the checkpoint's own, or with a larger vocabulary: the rows that embedding and
+   *     head have more are the mean of the others
    * @throws org.alpaca4j.core.CheckpointException if tensors are missing, unexpected or misshapen
    */
-  public static LoadedModel load(Checkpoint checkpoint, Device device, DType dtype) {
+  public static LoadedModel load(
+      Checkpoint checkpoint, ModelConfig config, Device device, DType dtype) {
     Torch.initialize();
     if (device.getDeviceType().equals(Device.Type.CPU)) {
       GemmBackend.choice();
     }
-    Decoder decoder = new LlamaDecoder(checkpoint.config(), device);
+    Decoder decoder = new LlamaDecoder(config, device);
     NDManager manager = NDManager.newBaseManager(device, Torch.ENGINE);
     LoadedModel model = new LoadedModel(decoder, manager, dtype);
     try {
@@ -63,7 +71,7 @@ public final class LoadedModel implements AutoCloseable {
   private void read(Checkpoint checkpoint) {
     Map<String, long[]> expected = new TreeMap<>();
     for (UnitLayout unit : decoder.units()) {
-      unit.parameters().forEach(p -> expected.put(p.name(), p.shapeArray()));
+      unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, checkpoint)));
     }
     boolean tied = decoder.config().tieWordEmbeddings();
     checkpoint.requireExactly(expected, tied ? Set.of(HEAD) : Set.of());
@@ -95,8 +103,42 @@ public final class LoadedModel implements AutoCloseable {
       NDArray source =
           Tensors.interpret(
               step, file, info.offset(), info.byteLength(), info.dtype(), info.shape());
-      Tensors.copy(unit.parameter(step, parameter), source);
+      NDArray target = unit.parameter(step, parameter);
+      if (Arrays.equals(info.shape(), parameter.shapeArray())) {
+        Tensors.copy(target, source);
+      } else {
+        Tensors.copyGrowing(target, source);
+      }
     }
+  }
+
+  /** The vocabulary may be larger in memory than in the file. */
+  private long[] shapeInFile(UnitLayout.Parameter parameter, Checkpoint checkpoint) {
+    long[] shape = parameter.shapeArray();
+    if (parameter.name().equals(EMBEDDING) || parameter.name().equals(HEAD)) {
+      shape[0] = checkpoint.config().vocabSize();
+    }
+    return shape;
+  }
+
+  /** Declares all tensors to a writer, in one dtype. */
+  public void declare(CheckpointWriter.Builder writer, DType as) {
+    for (UnitLayout unit : decoder.units()) {
+      unit.parameters().forEach(p -> writer.tensor(p.name(), as, p.shapeArray()));
+    }
+  }
+
+  /** Writes a declared tensor's bytes. */
+  public void write(String name, DType as, WritableByteChannel out) throws IOException {
+    for (UnitTensors unit : units) {
+      for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+        if (parameter.name().equals(name)) {
+          unit.write(parameter, as, out);
+          return;
+        }
+      }
+    }
+    throw new IllegalArgumentException("no tensor " + name);
   }
 
   /** Returns what the layers compute. */

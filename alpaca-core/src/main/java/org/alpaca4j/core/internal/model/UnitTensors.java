@@ -2,6 +2,8 @@ package org.alpaca4j.core.internal.model;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.nio.channels.WritableByteChannel;
 import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.torch.Tensors;
@@ -12,6 +14,8 @@ import org.alpaca4j.core.internal.torch.Tensors;
  * <p>Owns its arrays; not thread-safe for writing.
  */
 public final class UnitTensors implements AutoCloseable {
+  private static final long WRITTEN_ELEMENTS = 1 << 22;
+
   private final UnitLayout layout;
   private final NDManager manager;
   private final NDArray[] flats = new NDArray[UnitLayout.FLATS];
@@ -84,6 +88,26 @@ public final class UnitTensors implements AutoCloseable {
   /** Returns a view in a checkpoint tensor's shape, owned by {@code scope}. */
   public NDArray parameter(NDManager scope, UnitLayout.Parameter parameter) {
     return Tensors.view(scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
+  }
+
+  /** Writes a parameter's bytes, converted to a dtype piece by piece. */
+  public void write(UnitLayout.Parameter parameter, DType as, WritableByteChannel out)
+      throws IOException {
+    NDArray flat = flats[parameter.flat()];
+    long end = parameter.offset() + parameter.elements();
+    for (long from = parameter.offset(); from < end; from += WRITTEN_ELEMENTS) {
+      long to = Math.min(from + WRITTEN_ELEMENTS, end);
+      Tensors.read(
+          flat,
+          from,
+          to,
+          as,
+          bytes -> {
+            while (bytes.hasRemaining()) {
+              out.write(bytes);
+            }
+          });
+    }
   }
 
   /** Copies all values of another set in the same layout, converting the dtype. */

@@ -33,8 +33,7 @@ public final class Tensors {
     return allocate("empty", manager, elements, dtype);
   }
 
-  private static NDArray allocate(
-      String method, NDManager manager, long elements, DType dtype) {
+  private static NDArray allocate(String method, NDManager manager, long elements, DType dtype) {
     try (NDManager scope = manager.newSubManager()) {
       return Holder.PROGRAM.callForOne(
           manager,
@@ -119,15 +118,24 @@ public final class Tensors {
   }
 
   /**
-   * Hands elements {@code [from, to)} of a contiguous array to a reader as little-endian bytes; the
-   * buffer is valid during the call only. At most 2 GiB.
+   * Copies a matrix into one with more rows, converting the dtype; each further row becomes the
+   * mean of the copied ones.
+   */
+  public static void copyGrowing(NDArray target, NDArray source) {
+    Holder.PROGRAM.run("copy_growing", target, source);
+  }
+
+  /**
+   * Hands elements {@code [from, to)} of a contiguous array, converted to a dtype, to a reader as
+   * little-endian bytes; the buffer is valid during the call only. At most 2 GiB.
    */
   public static <E extends Exception> void read(
-      NDArray array, long from, long to, BytesReader<E> reader) throws E {
+      NDArray array, long from, long to, DType as, BytesReader<E> reader) throws E {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
       NDArray bytes =
-          Holder.PROGRAM.callForOne(scope, "bytes", array, scope.create(new long[] {from, to}));
-      reader.read(bytes.toByteBuffer());
+          Holder.PROGRAM.callForOne(
+              scope, "bytes", array, scope.create(new long[] {from, to, as.torchScalarType()}));
+      reader.read(bytes.toByteBuffer(true));
     }
   }
 

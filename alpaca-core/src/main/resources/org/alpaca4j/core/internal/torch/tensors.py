@@ -37,9 +37,9 @@
     return result.view(shape)
 
   def bytes(self, x: Tensor, range: Tensor) -> Tensor:
-    """The elements range[0] to range[1] of a contiguous tensor, as bytes on the CPU."""
+    """The elements range[0] to range[1] of a contiguous tensor in dtype range[2], as bytes on the CPU."""
     torch.set_grad_enabled(False)
-    part = x.view([-1])[int(range[0]):int(range[1])].cpu()
+    part = x.view([-1])[int(range[0]):int(range[1])].to(int(range[2])).cpu()
     size = part.element_size()
     return torch.empty([0], dtype=0).set_(part, part.storage_offset() * size, [part.numel() * size], [1])
 
@@ -51,6 +51,14 @@
     """Copies with conversion of the dtype and the device."""
     torch.set_grad_enabled(False)
     return target.copy_(source)
+
+  def copy_growing(self, target: Tensor, source: Tensor) -> Tensor:
+    """Copies the rows of a matrix; the target's further rows become their mean."""
+    torch.set_grad_enabled(False)
+    rows = source.size(0)
+    target[:rows].copy_(source)
+    target[rows:].copy_(source.to(6).mean([0], keepdim=True).expand([target.size(0) - rows, target.size(1)]))
+    return target
 
   def zero(self, x: Tensor) -> Tensor:
     torch.set_grad_enabled(False)

@@ -68,7 +68,8 @@ class ModelParityIT {
   private void check(Path folder, boolean recompute) {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
-        LoadedModel model = LoadedModel.load(checkpoint, Device.cpu(), DType.F32);
+        LoadedModel model =
+            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32);
         NDManager scope = model.manager().newSubManager()) {
       Rows rows = Rows.of(reference, "");
       Rows left = Rows.of(reference, "left.");

@@ -1,0 +1,145 @@
+package org.alpaca4j.data;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.alpaca4j.core.ChatMessage;
+import org.alpaca4j.core.Tokenizer;
+
+/**
+ * Turns conversations into ids and labels in the ChatML format of Qwen, part by part, without a
+ * chat template. Each message is {@code <|im_start|>}, role, newline, content, {@code <|im_end|>},
+ * newline; role and content are tokenised on their own, so the label mask is exact.
+ *
+ * <p>Immutable and thread-safe. The tokenizer must stay open.
+ */
+public final class ChatMlPreprocessor {
+
+  /** Which tokens are learnt. */
+  public enum LabelMask {
+    /**
+     * The assistant's contents and the {@code <|im_end|>} after them, so that the model learns to
+     * stop. The default.
+     */
+    ASSISTANT,
+    /** The assistant's contents only; such a model does not learn to stop. */
+    CONTENT_ONLY,
+    /**
+     * As Qwen's fine-tuning code has it: {@code <|im_start|>}, {@code <|im_end|>} and the newline
+     * after it in every message; contents of all roles but system and user.
+     */
+    QWEN
+  }
+
+  private static final int IGNORE = SupervisedExample.IGNORE_INDEX;
+
+  private final Tokenizer tokenizer;
+  private final LabelMask mask;
+  private final int start;
+  private final int end;
+  private final int[] newline;
+  private final int padId;
+
+  private ChatMlPreprocessor(Tokenizer tokenizer, LabelMask mask) {
+    this.tokenizer = tokenizer;
+    this.mask = mask;
+    this.start = required(tokenizer, "<|im_start|>");
+    this.end = required(tokenizer, "<|im_end|>");
+    this.newline = tokenizer.encodeIds("\n", false);
+    this.padId =
+        tokenizer.tokenToId("<|endoftext|>").orElseGet(() -> tokenizer.padId().orElse(end));
+  }
+
+  private static int required(Tokenizer tokenizer, String token) {
+    return tokenizer
+        .tokenToId(token)
+        .orElseThrow(
+            () ->
+                new DataException(
+                    "the tokenizer has no "
+                        + token
+                        + ", so it is none for ChatML; use its own chat template, or"
+                        + " tokenizer.withAddedTokens(...)"));
+  }
+
+  /**
+   * Returns a preprocessor that supervises the assistant's answers ({@link LabelMask#ASSISTANT}).
+   *
+   * @throws DataException if the tokenizer lacks the tokens of ChatML
+   */
+  public static ChatMlPreprocessor of(Tokenizer tokenizer) {
+    return of(tokenizer, LabelMask.ASSISTANT);
+  }
+
+  /**
+   * Returns a preprocessor with a label mask.
+   *
+   * @throws DataException if the tokenizer lacks the tokens of ChatML
+   */
+  public static ChatMlPreprocessor of(Tokenizer tokenizer, LabelMask mask) {
+    return new ChatMlPreprocessor(tokenizer, mask);
+  }
+
+  /** Returns ids and labels of a conversation. */
+  public SupervisedExample example(List<ChatMessage> messages) {
+    Ids ids = new Ids();
+    boolean frame = mask == LabelMask.QWEN;
+    for (ChatMessage message : messages) {
+      boolean assistant =
+          mask == LabelMask.QWEN
+              ? !message.role().equals("system") && !message.role().equals("user")
+              : message.role().equals("assistant");
+      ids.add(frame, start);
+      ids.add(false, tokenizer.encodeIds(message.role(), false));
+      ids.add(false, newline);
+      ids.add(assistant, tokenizer.encodeIds(message.content(), false));
+      ids.add(frame || (assistant && mask == LabelMask.ASSISTANT), end);
+      ids.add(frame, newline);
+    }
+    return ids.toExample();
+  }
+
+  /**
+   * Returns conversations as one batch: right side, pad id {@link #padId}, attention mask "not pad"
+   * as in the original code.
+   */
+  public PaddedBatch batch(List<Conversation> conversations) {
+    List<SupervisedExample> examples = new ArrayList<>();
+    conversations.forEach(conversation -> examples.add(example(conversation.messages())));
+    return PaddingCollator.builder()
+        .padId(padId)
+        .mask(PaddingCollator.Mask.NOT_PAD)
+        .build()
+        .collate(examples);
+  }
+
+  /**
+   * Returns the pad id: that of {@code <|endoftext|>}; where the vocabulary has none, the
+   * tokenizer's pad token, or else {@code <|im_end|>}.
+   */
+  public int padId() {
+    return padId;
+  }
+
+  private static final class Ids {
+    private int[] ids = new int[256];
+    private int[] labels = new int[256];
+    private int size;
+
+    void add(boolean supervised, int... more) {
+      if (size + more.length > ids.length) {
+        int capacity = Math.max(ids.length * 2, size + more.length);
+        ids = Arrays.copyOf(ids, capacity);
+        labels = Arrays.copyOf(labels, capacity);
+      }
+      for (int id : more) {
+        ids[size] = id;
+        labels[size++] = supervised ? id : IGNORE;
+      }
+    }
+
+    SupervisedExample toExample() {
+      return new SupervisedExample(Arrays.copyOf(ids, size), Arrays.copyOf(labels, size));
+    }
+  }
+}

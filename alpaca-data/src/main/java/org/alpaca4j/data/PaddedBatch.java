@@ -1,0 +1,87 @@
+package org.alpaca4j.data;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Examples as rows of one width. All three arrays are {@code [batch, width]} and not copied: leave
+ * them unchanged.
+ *
+ * @param inputIds token ids, padded with the pad id
+ * @param labels token ids or {@link SupervisedExample#IGNORE_INDEX}, padded with the latter; at the
+ *     index of their id, not shifted
+ * @param attentionMask 1 where attention may look, 0 at padding
+ */
+public record PaddedBatch(int[][] inputIds, int[][] labels, int[][] attentionMask) {
+
+  /** Returns the number of examples. */
+  public int size() {
+    return inputIds.length;
+  }
+
+  /** Returns the number of columns, padding included. */
+  public int width() {
+    return inputIds.length == 0 ? 0 : inputIds[0].length;
+  }
+
+  /** Returns the number of tokens that the loss is computed on: labels without the first column. */
+  public int supervisedTokens() {
+    int count = 0;
+    for (int[] row : labels) {
+      for (int t = 1; t < row.length; t++) {
+        if (row[t] != SupervisedExample.IGNORE_INDEX) {
+          count++;
+        }
+      }
+    }
+    return count;
+  }
+
+  /**
+   * Copies the batch into three int64 arrays {@code [batch, width]}, named {@code input_ids},
+   * {@code labels} and {@code attention_mask}.
+   *
+   * @param manager owns the arrays: they live until it, or the list, is closed
+   */
+  public NDList toNDList(NDManager manager) {
+    return new NDList(
+        array(manager, "input_ids", inputIds),
+        array(manager, "labels", labels),
+        array(manager, "attention_mask", attentionMask));
+  }
+
+  private NDArray array(NDManager manager, String name, int[][] rows) {
+    long[] flat = new long[size() * width()];
+    int position = 0;
+    for (int[] row : rows) {
+      for (int value : row) {
+        flat[position++] = value;
+      }
+    }
+    NDArray array = manager.create(flat, new Shape(size(), width()));
+    array.setName(name);
+    return array;
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof PaddedBatch that
+        && Arrays.deepEquals(inputIds, that.inputIds)
+        && Arrays.deepEquals(labels, that.labels)
+        && Arrays.deepEquals(attentionMask, that.attentionMask);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * Arrays.deepHashCode(inputIds) + Arrays.deepHashCode(labels);
+  }
+
+  @Override
+  public String toString() {
+    return "PaddedBatch[" + size() + " x " + width() + "]";
+  }
+}

@@ -1,0 +1,95 @@
+package org.alpaca4j.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.data.PackedBatch;
+import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
+
+/**
+ * Computes losses of a model on a dataset. Owns native memory: close it. Not thread-safe.
+ *
+ * <pre>{@code
+ * try (ModelEvaluator evaluator = ModelEvaluator.of(model)) {
+ *   double loss = evaluator.evaluate(dataset).loss();
+ * }
+ * }</pre>
+ */
+public final class ModelEvaluator implements AutoCloseable {
+  private static final int DEFAULT_BATCH_SIZE = 4;
+  private static final int LOSS_CHUNK_TOKENS = 256;
+
+  private final ModelPass pass;
+  private final int batchSize;
+  private final boolean ownsPass;
+
+  ModelEvaluator(ModelPass pass, int batchSize, boolean ownsPass) {
+    this.pass = pass;
+    this.batchSize = batchSize;
+    this.ownsPass = ownsPass;
+  }
+
+  /** Returns an evaluator that computes in the precision of the model's weights. */
+  public static ModelEvaluator of(CausalLm model) {
+    ModelPass pass =
+        new ModelPass(model.internals(), model.internals().dtype(), false, LOSS_CHUNK_TOKENS);
+    return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, true);
+  }
+
+  /**
+   * The loss of one example.
+   *
+   * @param loss mean cross entropy of its supervised tokens, in nats; NaN if it has none
+   * @param supervisedTokens tokens that the loss is the mean of
+   */
+  public record ExampleLoss(double loss, int supervisedTokens) {}
+
+  /** Returns the loss of each example, in order. */
+  public List<ExampleLoss> losses(SupervisedDataset dataset) {
+    List<ExampleLoss> results = new ArrayList<>(dataset.size());
+    for (int from = 0; from < dataset.size(); from += batchSize) {
+      int to = Math.min(from + batchSize, dataset.size());
+      List<SupervisedExample> examples =
+          IntStream.range(from, to).mapToObj(dataset::get).toList();
+      results.addAll(losses(PackedBatch.of(examples)));
+    }
+    return results;
+  }
+
+  private List<ExampleLoss> losses(PackedBatch batch) {
+    Supervision supervision = Supervision.of(batch);
+    float[] losses =
+        supervision.rows().length == 0 ? new float[0] : pass.losses(batch, supervision);
+    double[] sums = new double[batch.size()];
+    int[] counts = new int[batch.size()];
+    for (int i = 0; i < losses.length; i++) {
+      sums[supervision.examples()[i]] += losses[i];
+      counts[supervision.examples()[i]]++;
+    }
+    return IntStream.range(0, sums.length)
+        .mapToObj(i -> new ExampleLoss(sums[i] / counts[i], counts[i]))
+        .toList();
+  }
+
+  /** Returns the mean loss over all supervised tokens of a dataset. */
+  public Evaluation evaluate(SupervisedDataset dataset) {
+    double sum = 0;
+    long tokens = 0;
+    for (ExampleLoss example : losses(dataset)) {
+      if (example.supervisedTokens() > 0) {
+        sum += example.loss() * example.supervisedTokens();
+        tokens += example.supervisedTokens();
+      }
+    }
+    return new Evaluation(sum / tokens, tokens, dataset.size());
+  }
+
+  @Override
+  public void close() {
+    if (ownsPass) {
+      pass.close();
+    }
+  }
+}

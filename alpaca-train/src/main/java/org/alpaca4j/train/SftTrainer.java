@@ -1,0 +1,319 @@
+package org.alpaca4j.train;
+
+import ai.djl.ndarray.NDManager;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.Precision;
+import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.torch.TorchProgram;
+import org.alpaca4j.data.PackedBatch;
+import org.alpaca4j.data.SupervisedDataset;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Fine-tunes all weights of a model on supervised examples.
+ *
+ * <pre>{@code
+ * TrainingResult result =
+ *     SftTrainer.builder()
+ *         .model(model)
+ *         .dataset(dataset)
+ *         .config(SftConfig.builder().epochs(3).learningRate(2e-5).build())
+ *         .outputDirectory(Path.of("out"))
+ *         .build()
+ *         .train();
+ * }</pre>
+ *
+ * <p>The loss of a step is the mean cross entropy over the supervised tokens of all its
+ * micro-batches, and the gradient is of that: k micro-batches are one batch. On the CPU, the same
+ * data, options and number of threads give bit-identical weights.
+ *
+ * <p>The model's weights change while it trains: use the model from no other thread meanwhile. Not
+ * thread-safe.
+ */
+public final class SftTrainer {
+  private final CausalLm model;
+  private final SupervisedDataset dataset;
+  private final @Nullable SupervisedDataset evalDataset;
+  private final SftConfig config;
+  private final List<TrainingListener> listeners;
+  private final TrainingCheckpoints checkpoints;
+
+  private SftTrainer(Builder builder, CausalLm model, SupervisedDataset dataset) {
+    this.model = model;
+    this.dataset = dataset;
+    evalDataset = builder.evalDataset;
+    config = builder.config;
+    listeners = List.copyOf(builder.listeners);
+    checkpoints =
+        new TrainingCheckpoints(
+            builder.outputDirectory, model, config, builder.promptTemplate, builder.saveDtype);
+  }
+
+  /** Returns a builder; model and dataset must be set. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Trains the model, and saves it if there is an output directory.
+   *
+   * @return losses, token counts and times of every step
+   * @throws TrainingException if a loss or gradient is not finite; the message names step and
+   *     examples, and the weights are those before that step
+   * @throws org.alpaca4j.core.CheckpointException if saving fails
+   */
+  public TrainingResult train() {
+    long start = System.nanoTime();
+    WindowOrder order =
+        new WindowOrder(
+            config.order(),
+            dataset.size(),
+            config.batchSize(),
+            config.gradientAccumulationSteps());
+    int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
+    LearningRateSchedule schedule =
+        LearningRateSchedule.of(
+            config.schedule(), config.learningRate(), config.warmupSteps(totalSteps), totalSteps);
+    LoadedModel weights = model.internals();
+    List<TrainingListener.Step> steps = new ArrayList<>();
+    List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
+    checkpoints.prepare();
+
+    try (NDManager manager = weights.manager().newSubManager();
+        TorchProgram program =
+            TorchProgram.load(
+                manager.getDevice(), SftTrainer.class, OPTIMIZER_CONSTANTS, "optimizer.py");
+        ModelPass pass =
+            new ModelPass(
+                weights,
+                config.precision().dtype(),
+                config.activationRecomputation(),
+                config.lossChunkTokens());
+        Gradients gradients =
+            new Gradients(manager, weights.decoder().units(), gradientDtype(), program);
+        AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
+      tell(l -> l.started(plan(totalSteps)));
+
+      for (int step = 0; step < totalSteps; step++) {
+        long stepStart = System.nanoTime();
+        Window window = Window.of(dataset, order.microBatches(step));
+        double loss = forwardBackward(pass, window, gradients);
+        double norm = gradients.norm();
+        requireFinite(step, window, loss, norm);
+        double learningRate = schedule.learningRate(step);
+        optimize(optimizer, gradients, pass, learningRate, norm);
+
+        TrainingListener.Step done =
+            new TrainingListener.Step(
+                step + 1,
+                (double) (step + 1) / order.stepsPerEpoch(),
+                loss,
+                learningRate,
+                norm,
+                window.supervisedTokens(),
+                window.tokens(),
+                Duration.ofNanos(System.nanoTime() - stepStart));
+        steps.add(done);
+        tell(l -> l.stepCompleted(done));
+
+        boolean epochEnds = (step + 1) % order.stepsPerEpoch() == 0;
+        boolean last = step + 1 == totalSteps;
+        if (due(config.evalSteps(), config.evalEachEpoch(), step + 1, epochEnds)) {
+          evaluate(pass, step + 1, evaluations);
+        }
+        if (!last && due(config.saveSteps(), config.saveEachEpoch(), step + 1, epochEnds)) {
+          saved(step + 1, checkpoints.saveStep(step + 1, optimizer, steps));
+        }
+      }
+      checkpoints.saveFinal(optimizer, steps).ifPresent(folder -> saved(totalSteps, folder));
+    }
+    TrainingResult result =
+        new TrainingResult(steps, evaluations, Duration.ofNanos(System.nanoTime() - start));
+    tell(l -> l.finished(result));
+    return result;
+  }
+
+  /** Runs a window's micro-batches; returns the mean loss of its supervised tokens. */
+  private static double forwardBackward(ModelPass pass, Window window, Gradients gradients) {
+    double scale = 1.0 / window.supervisedTokens();
+    double sum = 0;
+    boolean accumulate = false;
+    for (PackedBatch batch : window.batches()) {
+      if (batch.supervisedTokens() > 0) {
+        sum += pass.forwardBackward(batch, scale, gradients, accumulate);
+        accumulate = true;
+      }
+    }
+    return sum * scale;
+  }
+
+  /** Clips by the global norm, as torch's clip_grad_norm_ does, and updates unit by unit. */
+  private void optimize(
+      AdamW optimizer, Gradients gradients, ModelPass pass, double learningRate, double norm) {
+    double factor = Math.min(1.0, config.maxGradientNorm() / (norm + 1e-6));
+    optimizer.begin();
+    for (int unit = 0; unit < model.internals().units().size(); unit++) {
+      optimizer.update(unit, gradients.unit(unit), learningRate, factor);
+      gradients.release(unit);
+      pass.refresh(unit);
+    }
+  }
+
+  private static boolean due(int everySteps, boolean eachEpoch, int step, boolean epochEnds) {
+    return (everySteps > 0 && step % everySteps == 0) || (eachEpoch && epochEnds);
+  }
+
+  private void evaluate(ModelPass pass, int step, List<TrainingResult.Evaluated> evaluations) {
+    if (evalDataset == null) {
+      return;
+    }
+    try (ModelEvaluator evaluator = new ModelEvaluator(pass, config.evalBatchSize(), false)) {
+      Evaluation evaluation = evaluator.evaluate(evalDataset);
+      evaluations.add(new TrainingResult.Evaluated(step, evaluation));
+      tell(l -> l.evaluated(step, evaluation));
+    }
+  }
+
+  private static void requireFinite(int step, Window window, double loss, double norm) {
+    if (!Double.isFinite(loss) || !Double.isFinite(norm)) {
+      throw new TrainingException(
+          "step "
+              + (step + 1)
+              + ": the loss is "
+              + loss
+              + " and the gradient norm "
+              + norm
+              + "; examples "
+              + window.examples()
+              + ". The weights are as before this step. Look at those examples, lower the learning"
+              + " rate, or use fp32");
+    }
+  }
+
+  /** Sums over several micro-batches are kept in fp32; a single one's gradient is what it is. */
+  private DType gradientDtype() {
+    return config.gradientAccumulationSteps() > 1 ? DType.F32 : config.precision().dtype();
+  }
+
+  private TrainingListener.Plan plan(int totalSteps) {
+    long parameters =
+        model.internals().units().stream()
+            .flatMap(unit -> unit.layout().elements().stream())
+            .mapToLong(Long::longValue)
+            .sum();
+    return new TrainingListener.Plan(totalSteps, dataset.size(), parameters);
+  }
+
+  private void saved(int step, Path folder) {
+    tell(l -> l.saved(step, folder));
+  }
+
+  private void tell(java.util.function.Consumer<TrainingListener> event) {
+    listeners.forEach(event);
+  }
+
+  /** Elements that the optimizer converts and updates at once. */
+  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 22);
+
+  /** Collects what a trainer works with. Not thread-safe. */
+  public static final class Builder {
+    private @Nullable CausalLm model;
+    private @Nullable SupervisedDataset dataset;
+    private @Nullable SupervisedDataset evalDataset;
+    private @Nullable Path outputDirectory;
+    private @Nullable PromptTemplate promptTemplate;
+    private SftConfig config = SftConfig.builder().build();
+    private DType saveDtype = DType.F32;
+    private final List<TrainingListener> listeners = new ArrayList<>();
+
+    private Builder() {}
+
+    /** Sets the model to train, loaded with fp32 weights; it stays the caller's to close. */
+    public Builder model(CausalLm value) {
+      model = value;
+      return this;
+    }
+
+    /** Sets the examples to train on. */
+    public Builder dataset(SupervisedDataset value) {
+      dataset = value;
+      return this;
+    }
+
+    /** Sets the examples to evaluate on; default none. */
+    public Builder evalDataset(SupervisedDataset value) {
+      evalDataset = value;
+      return this;
+    }
+
+    /** Sets the options; default: all defaults. */
+    public Builder config(SftConfig value) {
+      config = value;
+      return this;
+    }
+
+    /**
+     * Sets where the trained model is saved; default: nowhere. The final model lies in the folder
+     * itself, those of steps in sub-folders named {@code checkpoint-STEP}.
+     */
+    public Builder outputDirectory(Path value) {
+      outputDirectory = value;
+      return this;
+    }
+
+    /** Sets the prompt template saved with the model, for chats; default: none is added. */
+    public Builder promptTemplate(PromptTemplate value) {
+      promptTemplate = value;
+      return this;
+    }
+
+    /** Sets the dtype of saved weights; default F32, in which they are trained. */
+    public Builder saveDtype(DType value) {
+      saveDtype = value;
+      return this;
+    }
+
+    /** Adds a listener; they are told in the order in which they were added. */
+    public Builder listener(TrainingListener value) {
+      listeners.add(value);
+      return this;
+    }
+
+    /**
+     * Returns the trainer.
+     *
+     * @throws TrainingException if model or dataset is missing, if the model was not loaded with
+     *     fp32 weights, or if options need an evaluation set or an output directory that is not set
+     */
+    public SftTrainer build() {
+      if (model == null || dataset == null) {
+        throw new TrainingException("a trainer needs both model(...) and dataset(...)");
+      }
+      if (model.internals().dtype() != DType.F32) {
+        throw new TrainingException(
+            "the model was loaded with "
+                + model.internals().dtype()
+                + " weights; load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
+                + " SftConfig.precision("
+                + Precision.BFLOAT16
+                + ")");
+      }
+      if (evalDataset == null && (config.evalSteps() > 0 || config.evalEachEpoch())) {
+        throw new TrainingException(
+            "evalSteps or evalEachEpoch is set, but no evalDataset(...); set it, or neither");
+      }
+      if (outputDirectory == null && (config.saveSteps() > 0 || config.saveEachEpoch())) {
+        throw new TrainingException(
+            "saveSteps or saveEachEpoch is set, but no outputDirectory(...); set it, or neither");
+      }
+      return new SftTrainer(this, model, dataset);
+    }
+  }
+}

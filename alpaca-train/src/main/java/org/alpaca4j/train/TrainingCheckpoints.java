@@ -1,0 +1,227 @@
+package org.alpaca4j.train;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.model.UnitTensors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The folders that a training run leaves: {@code checkpoint-STEP} with all that a later run needs to
+ * go on, and the final model in the output directory itself. Each is written whole or not at all.
+ */
+final class TrainingCheckpoints {
+  private static final Pattern STEP_FOLDER = Pattern.compile("checkpoint-(\\d+)");
+  private static final String STATE = "trainer_state.json";
+  private static final String OPTIMIZER = "optimizer";
+  private static final String UNPUBLISHED = ".final";
+  private static final String LAST_FILE = "config.json";
+
+  private final @Nullable Path output;
+  private final CausalLm model;
+  private final SftConfig config;
+  private final @Nullable PromptTemplate promptTemplate;
+  private final DType dtype;
+
+  TrainingCheckpoints(
+      @Nullable Path output,
+      CausalLm model,
+      SftConfig config,
+      @Nullable PromptTemplate promptTemplate,
+      DType dtype) {
+    this.output = output;
+    this.model = model;
+    this.config = config;
+    this.promptTemplate = promptTemplate;
+    this.dtype = dtype;
+  }
+
+  /** Finds out before training whether the output directory can be written to. */
+  void prepare() {
+    if (output == null) {
+      return;
+    }
+    try {
+      Files.createDirectories(output);
+      Files.delete(Files.createTempFile(output, ".writable", null));
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "the output directory " + output + " cannot be written to: " + e, e);
+    }
+  }
+
+  /** Saves what a run can be resumed from, and deletes the oldest folders above the limit. */
+  Path saveStep(int step, AdamW optimizer, List<TrainingListener.Step> steps) {
+    Path root = java.util.Objects.requireNonNull(output);
+    Path folder = root.resolve("checkpoint-" + step);
+    CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).replaceExisting(true);
+    writer.file(STATE, state(step, steps));
+    writer.files(target -> writeOptimizer(target.resolve(OPTIMIZER), optimizer));
+    model.save(withTemplate(writer), dtype);
+    deleteOldest(root, step);
+    return folder;
+  }
+
+  /** Saves the final model in the output directory, if there is one. */
+  Optional<Path> saveFinal(AdamW optimizer, List<TrainingListener.Step> steps) {
+    if (output == null) {
+      return Optional.empty();
+    }
+    Path unpublished = output.resolve(UNPUBLISHED);
+    CheckpointWriter.Builder writer = CheckpointWriter.builder(unpublished).replaceExisting(true);
+    writer.file(STATE, state(optimizer.steps(), steps));
+    model.save(withTemplate(writer), dtype);
+    publish(unpublished, output);
+    return Optional.of(output);
+  }
+
+  private CheckpointWriter.Builder withTemplate(CheckpointWriter.Builder writer) {
+    return promptTemplate == null ? writer : writer.files(promptTemplate::save);
+  }
+
+  /**
+   * Moves a complete checkpoint's files into a folder that may hold others. The configuration,
+   * without which nobody reads a checkpoint, goes first from the old and comes last of the new, so
+   * that the folder never looks complete when it is not.
+   */
+  private static void publish(Path from, Path to) {
+    try {
+      Files.deleteIfExists(to.resolve(LAST_FILE));
+      deleteWeights(to);
+      List<Path> files;
+      try (Stream<Path> listed = Files.list(from)) {
+        files =
+            listed
+                .sorted(Comparator.comparing(file -> file.getFileName().toString().equals(LAST_FILE)))
+                .toList();
+      }
+      for (Path file : files) {
+        Files.move(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+      }
+      Files.delete(from);
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "the trained model is complete in " + from + ", but could not be moved to " + to, e);
+    }
+  }
+
+  /** An older run's shards must not stand beside the new ones. */
+  private static void deleteWeights(Path folder) throws IOException {
+    try (Stream<Path> listed = Files.list(folder)) {
+      for (Path file : listed.toList()) {
+        String name = file.getFileName().toString();
+        if (name.startsWith("model") && name.contains(".safetensors")) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  private void writeOptimizer(Path folder, AdamW optimizer) {
+    CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).weightsName(OPTIMIZER);
+    java.util.Map<String, Moment> moments = new java.util.HashMap<>();
+    declare("exp_avg.", optimizer.firstMoments(), writer, moments);
+    declare("exp_avg_sq.", optimizer.secondMoments(), writer, moments);
+    writer
+        .build()
+        .write(
+            (name, out) -> {
+              Moment moment = java.util.Objects.requireNonNull(moments.get(name));
+              moment.unit().write(moment.parameter(), DType.F32, out);
+            });
+  }
+
+  private record Moment(UnitTensors unit, UnitLayout.Parameter parameter) {}
+
+  private static void declare(
+      String prefix,
+      List<UnitTensors> units,
+      CheckpointWriter.Builder writer,
+      java.util.Map<String, Moment> moments) {
+    for (UnitTensors unit : units) {
+      for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+        String name = prefix + parameter.name();
+        writer.tensor(name, DType.F32, parameter.shapeArray());
+        moments.put(name, new Moment(unit, parameter));
+      }
+    }
+  }
+
+  /** Steps taken, options that the order depends on, and the log, as JSON. */
+  private String state(int step, List<TrainingListener.Step> steps) {
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode root = json.createObjectNode();
+    root.put("global_step", step);
+    root.put("seed", config.seed());
+    root.put("train_batch_size", config.batchSize());
+    root.put("gradient_accumulation_steps", config.gradientAccumulationSteps());
+    root.put("learning_rate", config.learningRate());
+    root.put("precision", config.precision().name());
+    ObjectNode made = root.putObject("made_with");
+    made.put("java", System.getProperty("java.version"));
+    made.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    ArrayNode log = root.putArray("log_history");
+    for (TrainingListener.Step done : steps) {
+      ObjectNode entry = log.addObject();
+      entry.put("step", done.step());
+      entry.put("epoch", done.epoch());
+      entry.put("loss", done.loss());
+      entry.put("learning_rate", done.learningRate());
+      entry.put("grad_norm", done.gradientNorm());
+    }
+    return root.toPrettyString() + "\n";
+  }
+
+  private void deleteOldest(Path root, int newest) {
+    try {
+      List<Integer> steps = new ArrayList<>();
+      try (Stream<Path> listed = Files.list(root)) {
+        for (Path path : listed.toList()) {
+          Matcher matcher = STEP_FOLDER.matcher(path.getFileName().toString());
+          if (matcher.matches()) {
+            steps.add(Integer.parseInt(matcher.group(1)));
+          }
+        }
+      }
+      // Folders beyond the newest step are an earlier run's; they are not this run's to delete.
+      steps.removeIf(step -> step > newest);
+      steps.sort(Comparator.reverseOrder());
+      for (int step : steps.subList(Math.min(config.saveTotalLimit(), steps.size()), steps.size())) {
+        delete(root.resolve("checkpoint-" + step));
+      }
+    } catch (IOException e) {
+      throw new CheckpointException("old checkpoints in " + root + " could not be deleted", e);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    Files.deleteIfExists(folder.resolve(LAST_FILE));
+    try (Stream<Path> walked = Files.walk(folder)) {
+      for (Path path : walked.sorted(Comparator.reverseOrder()).toList()) {
+        try {
+          Files.delete(path);
+        } catch (DirectoryNotEmptyException e) {
+          throw new IOException("another process writes to " + path, e);
+        }
+      }
+    }
+  }
+}
