@@ -7,8 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.alpaca4j.train.TrainingListener.Step;
 import org.alpaca4j.train.TrainingResult;
-import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.BitmapEncoder.BitmapFormat;
+import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
@@ -57,7 +56,7 @@ final class LossPlot {
     if (folder != null) {
       Files.createDirectories(folder);
     }
-    BitmapEncoder.saveBitmap(chart, png.toString(), BitmapFormat.PNG);
+    Files.write(png, ChartEncoder.getBytes(chart, "png"));
   }
 
   private static XYSeries line(

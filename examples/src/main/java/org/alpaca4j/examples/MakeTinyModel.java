@@ -3,7 +3,6 @@ package org.alpaca4j.examples;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -11,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.alpaca4j.core.CausalLm;
-import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
@@ -35,12 +33,13 @@ import org.alpaca4j.train.SftTrainer;
  * threads, and agree but for rounding elsewhere.
  */
 public final class MakeTinyModel {
-  private static final Path WORK = Path.of("out/tinymodel");
+  private static final Path RANDOM = Path.of("out/tinymodel/random");
   private static final Path RESOURCES =
       Path.of("examples/src/main/resources/org/alpaca4j/examples/tinymodel");
   private static final int VOCABULARY = 640;
   private static final double INITIAL_DEVIATION = 0.05;
-  private static final int STORIES = 60_000;
+  private static final int PAGES = 10_000;
+  private static final int STORIES_PER_PAGE = 6;
   private static final int STORIES_FOR_TOKENIZER = 2_000;
   private static final int PROMPTS_FOR_TOKENIZER = 100;
 
@@ -49,29 +48,27 @@ public final class MakeTinyModel {
   /** Makes the model. An optional argument names the folder to write. */
   public static void main(String[] args) throws IOException {
     TinyWorld world = new TinyWorld();
-    Path random = WORK.resolve("random");
-    writeRandomModel(random, tokenizer(world));
+    writeRandomModel(RANDOM, tokenizer(world));
 
-    try (CausalLm model = CausalLm.load(random);
+    try (CausalLm model = CausalLm.load(RANDOM);
         ConsoleProgress progress = new ConsoleProgress("reading")) {
       SftTrainer.builder()
           .model(model)
-          .dataset(stories(world, model.tokenizer()))
+          .dataset(pages(world, model.tokenizer()))
           .config(
               SftConfig.builder()
-                  .epochs(2)
-                  .batchSize(64)
+                  .epochs(3)
+                  .batchSize(12)
                   .learningRate(3e-3)
                   .warmupSteps(100)
                   .build())
           .listener(progress)
-          .outputDirectory(WORK.resolve("trained"))
           .build()
           .train();
+      Path target = args.length > 0 ? Path.of(args[0]) : RESOURCES;
+      model.save(CheckpointWriter.builder(target).replaceExisting(true), DType.BF16);
+      System.out.println("Written to " + target);
     }
-    Path target = args.length > 0 ? Path.of(args[0]) : RESOURCES;
-    writeAsBfloat16(WORK.resolve("trained"), target);
-    System.out.println("written: " + target);
   }
 
   /** Its words: those of the stories, and those of instructions, which it has yet to learn. */
@@ -94,7 +91,7 @@ public final class MakeTinyModel {
         .numHiddenLayers(4)
         .numAttentionHeads(4)
         .numKeyValueHeads(2)
-        .maxPositionEmbeddings(256)
+        .maxPositionEmbeddings(512)
         .rmsNormEps(1e-6)
         .tieWordEmbeddings(true)
         .initializerRange(INITIAL_DEVIATION)
@@ -153,43 +150,19 @@ public final class MakeTinyModel {
             });
   }
 
-  /** Plain text: every token is learnt, from the first to the closing {@code </s>}. */
-  private static SupervisedDataset stories(TinyWorld world, Tokenizer tokenizer) {
+  /** Plain text, some stories on a page: every token is learnt, up to the closing end. */
+  private static SupervisedDataset pages(TinyWorld world, Tokenizer tokenizer) {
+    List<InstructionRecord> pages = new ArrayList<>();
+    List<String> stories = world.stories(PAGES * STORIES_PER_PAGE);
+    for (int i = 0; i < stories.size(); i += STORIES_PER_PAGE) {
+      pages.add(
+          InstructionRecord.of("", String.join("\n", stories.subList(i, i + STORIES_PER_PAGE))));
+    }
     return SupervisedDataset.builder()
         .tokenizer(tokenizer)
         .template(PromptTemplate.of("{instruction}{input}", "{instruction}"))
-        .records(
-            world.stories(STORIES).stream()
-                .map(story -> InstructionRecord.of("", story))
-                .toList())
+        .records(pages)
         .build();
-  }
-
-  private static void writeAsBfloat16(Path source, Path target) throws IOException {
-    try (Checkpoint checkpoint = Checkpoint.open(source);
-        Tokenizer tokenizer = Tokenizer.load(source)) {
-      CheckpointWriter.Builder writer =
-          CheckpointWriter.builder(target)
-              .replaceExisting(true)
-              .config(checkpoint.config().toBuilder().dtype(DType.BF16).build())
-              .files(tokenizer::save);
-      for (String name : checkpoint.names()) {
-        writer.tensor(name, DType.BF16, checkpoint.tensor(name).shape());
-      }
-      writer.build().write((name, out) -> copyAsBfloat16(checkpoint, name, out));
-    }
-  }
-
-  /** Rounds to the nearest, ties to even: a bf16 is the upper half of a float. */
-  private static void copyAsBfloat16(Checkpoint checkpoint, String name, WritableByteChannel out)
-      throws IOException {
-    ByteBuffer floats = checkpoint.map(name).order(ByteOrder.LITTLE_ENDIAN);
-    ByteBuffer halves = littleEndian(floats.remaining() / 2);
-    while (floats.hasRemaining()) {
-      int bits = floats.getInt();
-      halves.putShort((short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16));
-    }
-    out.write(halves.flip());
   }
 
   private static ByteBuffer littleEndian(int bytes) {

@@ -1,12 +1,15 @@
 package org.alpaca4j.examples;
 
+import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.train.SftConfig;
@@ -35,7 +38,8 @@ public final class Quickstart {
     TinyWorld world = new TinyWorld();
     List<InstructionRecord> test = world.heldOut();
     Path base = TinyModel.unpack(OUT.resolve("base"));
-    Path data = writeJson(world.training(), OUT.resolve("alpaca_data.json"));
+    Path data = writeJson(world.training(), OUT.resolve("train.json"));
+    Path testData = writeJson(test, OUT.resolve("test.json"));
     Path tuned = OUT.resolve("checkpoint");
     Path plot = OUT.resolve("loss.png");
 
@@ -43,37 +47,125 @@ public final class Quickstart {
     TrainingResult result;
     try (CausalLm model = CausalLm.load(base);
         ConsoleProgress progress = new ConsoleProgress("fine-tuning")) {
+      System.out.println("Asking the base model ...");
       before = answers(model, test);
 
-      SupervisedDataset train =
-          SupervisedDataset.builder()
-              .tokenizer(model.tokenizer())
-              .template(PromptTemplate.ALPACA)
-              .json(data)
-              .maxLength(128)
+      SftConfig config =
+          SftConfig.builder()
+              .epochs(3)
+              .batchSize(32)
+              .learningRate(1e-3)
+              .warmupRatio(0.03)
+              .evalSteps(20)
+              .evalBatchSize(60)
               .build();
       result =
           SftTrainer.builder()
               .model(model)
-              .dataset(train)
-              .config(
-                  SftConfig.builder()
-                      .epochs(3)
-                      .batchSize(32)
-                      .learningRate(1e-3)
-                      .warmupRatio(0.03)
-                      .build())
-              .listener(progress)
+              .dataset(dataset(model, data))
+              .evalDataset(dataset(model, testData))
+              .config(config)
+              .promptTemplate(PromptTemplate.ALPACA)
               .outputDirectory(tuned)
+              .listener(progress)
               .build()
               .train();
-      LossPlot.save(result, "Quickstart: loss of instruction fine-tuning", plot);
     }
+    LossPlot.save(result, "Quickstart: fine-tuning on instructions", plot);
 
     List<String> after;
     try (CausalLm model = CausalLm.load(tuned)) {
+      System.out.println("Asking the fine-tuned model ...");
       after = answers(model, test);
     }
-    report(test, before, after);
+
+    show(test, before, after);
+    System.out.printf(
+        """
+
+        Held-out instructions answered exactly right: %.1f %% before, %.1f %% after (of %d).
+        Trained on %d instructions, %d tokens, in %d steps and %d s; loss %.2f -> %.2f.
+        Checkpoint: %s
+        Loss curve: %s
+        """,
+        exactMatch(test, before),
+        exactMatch(test, after),
+        test.size(),
+        world.training().size(),
+        result.tokens(),
+        result.steps().size(),
+        result.duration().toSeconds(),
+        result.steps().get(0).loss(),
+        result.finalLoss(),
+        tuned.toAbsolutePath(),
+        plot.toAbsolutePath());
+  }
+
+  private static SupervisedDataset dataset(CausalLm model, Path json) {
+    return SupervisedDataset.builder()
+        .tokenizer(model.tokenizer())
+        .template(PromptTemplate.ALPACA)
+        .json(json)
+        .maxLength(128)
+        .build();
+  }
+
+  /** Answers greedily, through the prompt that the model is trained with. */
+  private static List<String> answers(CausalLm model, List<InstructionRecord> records) {
+    return records.stream().map(record -> answer(model, record)).toList();
+  }
+
+  private static String answer(CausalLm model, InstructionRecord record) {
+    Tokenizer tokenizer = model.tokenizer();
+    int[] prompt =
+        tokenizer.encodeIds(
+            PromptTemplate.ALPACA.render(record.instruction(), record.input()), true);
+    int[] ids = prompt;
+    int eos = tokenizer.eosId().orElse(-1);
+    while (ids.length < prompt.length + 24) {
+      try (NDManager scope = NDManager.newBaseManager(model.device(), "PyTorch")) {
+        float[] last = model.logits(scope, ids).get(ids.length - 1).toFloatArray();
+        int best = 0;
+        for (int i = 0; i < last.length; i++) {
+          best = last[i] > last[best] ? i : best;
+        }
+        if (best == eos) {
+          break;
+        }
+        ids = Arrays.copyOf(ids, ids.length + 1);
+        ids[ids.length - 1] = best;
+      }
+    }
+    return tokenizer.decode(Arrays.copyOfRange(ids, prompt.length, ids.length), true);
+  }
+
+  private static void show(List<InstructionRecord> test, List<String> before, List<String> after) {
+    for (int i = 0; i < SHOWN; i++) {
+      InstructionRecord record = test.get(i);
+      String input = record.input().isEmpty() ? "" : "  (" + record.input() + ")";
+      System.out.println();
+      System.out.println("  asked:  " + record.instruction() + input);
+      System.out.println("  before: " + before.get(i).strip().replace('\n', ' '));
+      System.out.println("  after:  " + after.get(i));
+      if (!after.get(i).equals(record.output())) {
+        System.out.println("  right:  " + record.output());
+      }
+    }
+  }
+
+  /** The share of answers that are exactly as expected, in percent. */
+  private static double exactMatch(List<InstructionRecord> records, List<String> answers) {
+    int right = 0;
+    for (int i = 0; i < records.size(); i++) {
+      right += answers.get(i).strip().equals(records.get(i).output()) ? 1 : 0;
+    }
+    return 100.0 * right / records.size();
+  }
+
+  /** The form in which instruction data comes: a JSON list of instruction, input, output. */
+  private static Path writeJson(List<InstructionRecord> records, Path file) throws IOException {
+    Files.createDirectories(file.toAbsolutePath().getParent());
+    new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), records);
+    return file;
   }
 }

@@ -12,7 +12,6 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -21,8 +20,8 @@ import java.util.regex.Pattern;
 
 /**
  * Trains a byte-level BPE vocabulary (Sennrich, Haddow and Birch, 2016; on bytes as in GPT-2) and
- * writes it as a Hugging Face tokenizer: starting from the 256 bytes, the pair of neighbours that is
- * most frequent inside words becomes a new token, until the vocabulary is full.
+ * writes it as a Hugging Face tokenizer: starting from the 256 bytes, the pair of neighbours that
+ * is most frequent inside words becomes a new token, until the vocabulary is full.
  *
  * <p>Written for clarity, for texts of a few thousand different words at most.
  */
@@ -46,6 +45,8 @@ final class TinyTokenizer {
     }
   }
 
+  private record Word(List<String> tokens, int count) {}
+
   private TinyTokenizer(List<String> vocabulary, List<Pair> merges) {
     this.vocabulary = vocabulary;
     this.merges = merges;
@@ -66,8 +67,9 @@ final class TinyTokenizer {
         wordCounts.merge(word.group(), 1, Integer::sum);
       }
     }
-    Map<List<String>, Integer> words = new LinkedHashMap<>();
-    wordCounts.forEach((word, count) -> words.put(symbols(word, byteSymbols), count));
+    // Each word as the tokens that it consists of so far.
+    List<Word> words = new ArrayList<>();
+    wordCounts.forEach((word, count) -> words.add(new Word(symbols(word, byteSymbols), count)));
 
     List<String> vocabulary = new ArrayList<>(SPECIAL_TOKENS);
     Arrays.stream(byteSymbols).sorted().forEach(vocabulary::add);
@@ -76,25 +78,20 @@ final class TinyTokenizer {
       Pair best = mostFrequentPair(words);
       merges.add(best);
       vocabulary.add(best.merged());
-      List<List<String>> affected =
-          words.keySet().stream().filter(word -> word.contains(best.left)).toList();
-      for (List<String> word : affected) {
-        int count = words.remove(word);
-        words.put(merge(word, best), count);
-      }
+      words.replaceAll(word -> new Word(merge(word.tokens, best), word.count));
     }
     return new TinyTokenizer(vocabulary, merges);
   }
 
   /** Of equally frequent pairs the alphabetically first, so that the result is reproducible. */
-  private static Pair mostFrequentPair(Map<List<String>, Integer> words) {
+  private static Pair mostFrequentPair(List<Word> words) {
     Map<Pair, Integer> counts = new HashMap<>();
-    words.forEach(
-        (word, count) -> {
-          for (int i = 0; i + 1 < word.size(); i++) {
-            counts.merge(new Pair(word.get(i), word.get(i + 1)), count, Integer::sum);
-          }
-        });
+    for (Word word : words) {
+      List<String> tokens = word.tokens;
+      for (int i = 0; i + 1 < tokens.size(); i++) {
+        counts.merge(new Pair(tokens.get(i), tokens.get(i + 1)), word.count, Integer::sum);
+      }
+    }
     return Collections.max(
             counts.entrySet(),
             Map.Entry.<Pair, Integer>comparingByValue()
@@ -108,7 +105,9 @@ final class TinyTokenizer {
     List<String> merged = new ArrayList<>();
     for (int i = 0; i < word.size(); i++) {
       boolean here =
-          i + 1 < word.size() && word.get(i).equals(pair.left) && word.get(i + 1).equals(pair.right);
+          i + 1 < word.size()
+              && word.get(i).equals(pair.left)
+              && word.get(i + 1).equals(pair.right);
       merged.add(here ? pair.merged() : word.get(i));
       if (here) {
         i++;

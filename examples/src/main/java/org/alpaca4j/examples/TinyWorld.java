@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -34,7 +35,13 @@ final class TinyWorld {
       List.of("bin", "dra", "fen", "lis", "mar", "nok", "tia", "vo");
   private static final List<String> VILLAGES =
       List.of(
-          "Ashbrook", "Foxhill", "Larkfield", "Mossgate", "Pinewood", "Reedwick", "Stonebay",
+          "Ashbrook",
+          "Foxhill",
+          "Larkfield",
+          "Mossgate",
+          "Pinewood",
+          "Reedwick",
+          "Stonebay",
           "Westmill");
   private static final List<String> TRADES =
       List.of("baker", "farmer", "miller", "potter", "sailor", "singer", "teacher", "weaver");
@@ -78,6 +85,10 @@ final class TinyWorld {
 
     String last() {
       return things.get(things.size() - 1);
+    }
+
+    String count() {
+      return NUMBERS.get(things.size());
     }
 
     String picked() {
@@ -193,11 +204,13 @@ final class TinyWorld {
     List<String> facts =
         new ArrayList<>(
             List.of(
-                any(List.of(livesIn(p), "The home of " + p.name + " is in " + p.village + "."), random),
+                any(
+                    List.of(livesIn(p), "The home of " + p.name + " is in " + p.village + "."),
+                    random),
                 any(List.of(isA(p), p.name + " works as a " + p.trade + "."), random),
                 any(List.of(hasA(p), "The pet of " + p.name + " is a " + p.pet + "."), random)));
     Collections.shuffle(facts, random);
-    return random.nextInt(3) == 0 ? whole(p) : String.join(" ", facts);
+    return random.nextInt(3) == 0 ? whole(p) : String.join(gap(random), facts);
   }
 
   private static String livesIn(Person p) {
@@ -221,22 +234,24 @@ final class TinyWorld {
     for (int i = 0; i < 4; i++) {
       int a = 1 + random.nextInt(LARGEST_ADDEND);
       int b = 1 + random.nextInt(LARGEST_ADDEND);
-      lines.add(a + " and " + b + " make " + (a + b) + ".");
+      String sum = any(List.of("%d and %d make %d.", "%d plus %d is %d."), random);
+      lines.add(String.format(Locale.ROOT, sum, a, b, a + b));
     }
-    return String.join(" ", lines);
+    return String.join(gap(random), lines);
   }
 
   private static String shelf(Row row, Random random) {
+    String gap = gap(random);
     List<String> remarks =
         new ArrayList<>(
             List.of(
-                "From back to front: " + row.reversed() + ".",
+                "From back to front:" + gap + row.reversed() + ".",
                 "The first thing is the " + row.first() + ".",
                 "The last thing is the " + row.last() + ".",
-                "These are " + NUMBERS.get(row.things.size()) + " things.",
+                any(List.of("These", "There"), random) + " are " + row.count() + " things.",
                 row.picked()));
     Collections.shuffle(remarks, random);
-    return "On the shelf: " + row.text() + ". " + String.join(" ", remarks.subList(0, 3));
+    return "On the shelf:" + gap + row.text() + "." + gap + String.join(gap, remarks.subList(0, 3));
   }
 
   private String walk(Row row, Random random) {
@@ -245,8 +260,15 @@ final class TinyWorld {
         List.of(
             name + " packs " + row.text() + " and unpacks " + row.reversed() + ".",
             name + " sees " + row.text() + ". " + row.picked(),
-            name + " counts " + row.text() + ": " + NUMBERS.get(row.things.size()) + " things.",
-            name + " takes " + row.text() + ", first the " + row.first() + ", last the " + row.last() + "."),
+            name + " counts " + row.text() + ": " + row.count() + " things.",
+            name
+                + " takes "
+                + row.text()
+                + ", first the "
+                + row.first()
+                + ", last the "
+                + row.last()
+                + "."),
         random);
   }
 
@@ -259,7 +281,7 @@ final class TinyWorld {
     while (things.size() < length) {
       Category other = things.size() == odd ? category : any(CATEGORIES, random);
       String thing = any(other.things, random);
-      if ((things.size() == odd || other != category) && !things.contains(thing)) {
+      if ((things.size() == odd || !other.equals(category)) && !things.contains(thing)) {
         things.add(thing);
       }
     }
@@ -269,55 +291,94 @@ final class TinyWorld {
   // What is asked, and how to answer.
 
   private static InstructionRecord askVillage(Person p, Random random) {
-    return ask(random, livesIn(p), "Where does " + p.name + " live?", "In which village is " + p.name + " at home?");
+    return ask(
+        random,
+        livesIn(p),
+        "Where does " + p.name + " live?",
+        "In which village is " + p.name + " at home?");
   }
 
   private static InstructionRecord askTrade(Person p, Random random) {
-    return ask(random, isA(p), "What is " + p.name + "'s job?", "What does " + p.name + " work as?");
+    return ask(
+        random, isA(p), "What is " + p.name + "'s job?", "What does " + p.name + " work as?");
   }
 
   private static InstructionRecord askPet(Person p, Random random) {
-    return ask(random, hasA(p), "Which pet does " + p.name + " have?", "What animal lives with " + p.name + "?");
+    return ask(
+        random,
+        hasA(p),
+        "Which pet does " + p.name + " have?",
+        "What animal lives with " + p.name + "?");
   }
 
   private static InstructionRecord askPortrait(Person p, Random random) {
-    return ask(random, whole(p), "Who is " + p.name + "?", "Introduce " + p.name + " in one sentence.");
+    return ask(
+        random, whole(p), "Who is " + p.name + "?", "Introduce " + p.name + " in one sentence.");
   }
 
   private static InstructionRecord askSum(Sum sum, Random random) {
     boolean swap = random.nextBoolean();
     int a = swap ? sum.b : sum.a;
     int b = swap ? sum.a : sum.b;
-    return ask(random, a + " plus " + b + " is " + (a + b) + ".", "What is " + a + " plus " + b + "?", "Add " + a + " and " + b + ".");
+    return ask(
+        random,
+        a + " plus " + b + " is " + (a + b) + ".",
+        "What is " + a + " plus " + b + "?",
+        "Add " + a + " and " + b + ".");
   }
 
   private static InstructionRecord askReversed(Row row, Random random) {
-    return ask(random, row, row.reversed(), "Reverse the list.", "Write the list from back to front.");
+    return ask(
+        random, row, row.reversed(), "Reverse the list.", "Write the list from back to front.");
   }
 
   private static InstructionRecord askFirst(Row row, Random random) {
-    return ask(random, row, "The first thing is the " + row.first() + ".", "Which thing comes first?", "Name the first thing in the list.");
+    return ask(
+        random,
+        row,
+        "The first thing is the " + row.first() + ".",
+        "Which thing comes first?",
+        "Name the first thing in the list.");
   }
 
   private static InstructionRecord askLast(Row row, Random random) {
-    return ask(random, row, "The last thing is the " + row.last() + ".", "Which thing comes last?", "Name the last thing in the list.");
+    return ask(
+        random,
+        row,
+        "The last thing is the " + row.last() + ".",
+        "Which thing comes last?",
+        "Name the last thing in the list.");
   }
 
   private static InstructionRecord askCount(Row row, Random random) {
-    return ask(random, row, "There are " + NUMBERS.get(row.things.size()) + " things.", "How many things are there?", "Count the things in the list.");
+    return ask(
+        random,
+        row,
+        "There are " + row.count() + " things.",
+        "How many things are there?",
+        "Count the things in the list.");
   }
 
   private static InstructionRecord askPicked(Row row, Random random) {
-    return ask(random, row, row.picked(), "Which of these is " + row.category.name + "?", "Find " + row.category.name + " in the list.");
+    return ask(
+        random,
+        row,
+        row.picked(),
+        "Which of these is " + row.category.name + "?",
+        "Find " + row.category.name + " in the list.");
   }
 
   private static InstructionRecord ask(Random random, String answer, String... phrasings) {
     return InstructionRecord.of(any(List.of(phrasings), random), answer);
   }
 
-  private static InstructionRecord ask(
-      Random random, Row row, String answer, String... phrasings) {
+  private static InstructionRecord ask(Random random, Row row, String answer, String... phrasings) {
     return new InstructionRecord(any(List.of(phrasings), random), row.text(), answer);
+  }
+
+  /** What follows, follows on the same line or on the next. */
+  private static String gap(Random random) {
+    return random.nextBoolean() ? " " : "\n";
   }
 
   private static <T> T any(List<T> choices, Random random) {
