@@ -8,8 +8,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -40,11 +42,13 @@ public final class Tokenizer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(Tokenizer.class);
   private static final TokenizersLibrary NATIVE = TokenizersLibrary.LIB;
+  private static final String DEFAULT_TEMPLATE = "default";
 
   private final HuggingFaceTokenizer hf;
   private final long handle;
   private final TokenizerJson json;
   private final TokenizerFiles files;
+  private final Map<String, ChatTemplate> chatTemplates;
   private final int[] prefixIds;
   private final int[] suffixIds;
   // Closing waits for the calls that are under way: freeing the native tokenizer under them would
@@ -52,9 +56,11 @@ public final class Tokenizer implements AutoCloseable {
   private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
   private boolean closed;
 
-  private Tokenizer(TokenizerJson json, TokenizerFiles files) {
+  private Tokenizer(
+      TokenizerJson json, TokenizerFiles files, Map<String, ChatTemplate> chatTemplates) {
     this.json = json;
     this.files = files;
+    this.chatTemplates = chatTemplates;
     try {
       this.hf =
           HuggingFaceTokenizer.newInstance(
@@ -77,8 +83,8 @@ public final class Tokenizer implements AutoCloseable {
     while (last > first && probe.special()[last - 1]) {
       last--;
     }
-    this.prefixIds = java.util.Arrays.copyOfRange(probe.ids(), 0, first);
-    this.suffixIds = java.util.Arrays.copyOfRange(probe.ids(), last, probe.size());
+    this.prefixIds = Arrays.copyOfRange(probe.ids(), 0, first);
+    this.suffixIds = Arrays.copyOfRange(probe.ids(), last, probe.size());
   }
 
   /**
@@ -86,6 +92,7 @@ public final class Tokenizer implements AutoCloseable {
    *
    * @param path a folder with {@code tokenizer.json}, or that file itself
    * @throws TokenizerException if there is no {@code tokenizer.json}, or if a file is malformed
+   * @throws ChatTemplateException if the chat templates cannot be read
    */
   public static Tokenizer load(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(TokenizerFiles.TOKENIZER) : path;
@@ -111,7 +118,16 @@ public final class Tokenizer implements AutoCloseable {
           before,
           complete.size());
     }
-    return new Tokenizer(complete, files);
+    return new Tokenizer(complete, files, chatTemplates(folder));
+  }
+
+  private static Map<String, ChatTemplate> chatTemplates(Path folder) {
+    Map<String, ChatTemplate> templates = new LinkedHashMap<>(ChatTemplate.loadAll(folder));
+    if (templates.containsKey(DEFAULT_TEMPLATE)) {
+      // Loaded on its own, the default template also knows the one for tools.
+      ChatTemplate.load(folder).ifPresent(t -> templates.put(DEFAULT_TEMPLATE, t));
+    }
+    return templates;
   }
 
   private static String missing(Path path) {
@@ -347,7 +363,7 @@ public final class Tokenizer implements AutoCloseable {
    * #requiredEmbeddingRows} afterwards if they have fewer rows.
    */
   public WithMissingTokens withMissingSpecialTokens() {
-    Map<SpecialToken, String> missing = new java.util.LinkedHashMap<>();
+    Map<SpecialToken, String> missing = new LinkedHashMap<>();
     missing.put(SpecialToken.PAD, "[PAD]");
     missing.put(SpecialToken.EOS, "</s>");
     missing.put(SpecialToken.BOS, "<s>");
@@ -373,11 +389,28 @@ public final class Tokenizer implements AutoCloseable {
     TokenizerJson extended =
         json.with(tokens, files.folder.resolve(TokenizerFiles.TOKENIZER).toString());
     if (extended == json && roles.isEmpty()) {
-      return new Tokenizer(json, files);
+      return new Tokenizer(json, files, chatTemplates);
     }
     Map<SpecialToken, String> ordered = new EnumMap<>(SpecialToken.class);
     ordered.putAll(roles);
-    return new Tokenizer(extended, files.with(ordered, extended));
+    Map<String, String> named = new LinkedHashMap<>();
+    roles.forEach((role, token) -> named.put(role.key(), token));
+    Map<String, ChatTemplate> templates = new LinkedHashMap<>();
+    chatTemplates.forEach((name, t) -> templates.put(name, t.withSpecialTokens(named)));
+    return new Tokenizer(extended, files.with(ordered, extended), templates);
+  }
+
+  /**
+   * Returns the checkpoint's default chat template; empty if it has none, or only named ones. It is
+   * parsed at its first rendering.
+   */
+  public Optional<ChatTemplate> chatTemplate() {
+    return chatTemplate(DEFAULT_TEMPLATE);
+  }
+
+  /** Returns the checkpoint's chat template of this name; {@code default} is the default one. */
+  public Optional<ChatTemplate> chatTemplate(String name) {
+    return Optional.ofNullable(chatTemplates.get(name));
   }
 
   /**

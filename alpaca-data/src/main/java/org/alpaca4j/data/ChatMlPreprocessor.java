@@ -92,11 +92,21 @@ public final class ChatMlPreprocessor {
       ids.add(frame, start);
       ids.add(false, tokenizer.encodeIds(message.role(), false));
       ids.add(false, newline);
-      ids.add(assistant, tokenizer.encodeIds(message.content(), false));
+      ids.add(assistant, tokenizer.encodeIds(content(message), false));
       ids.add(frame || (assistant && mask == LabelMask.ASSISTANT), end);
       ids.add(frame, newline);
     }
     return ids.toExample();
+  }
+
+  private static String content(ChatMessage message) {
+    if (message.toMap().get("content") instanceof String text) {
+      return text;
+    }
+    throw new DataException(
+        "ChatML by hand takes text only, but a message of "
+            + message.role()
+            + " has no text as content; use the tokenizer's chat template");
   }
 
   /**

@@ -1,24 +1,33 @@
 package org.alpaca4j.data;
 
 import java.util.List;
+import java.util.Map;
 import org.alpaca4j.core.ChatMessage;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One conversation of training data.
  *
  * @param messages its messages, in order; at least one
+ * @param tools the tools that the assistant could call, as JSON schemas; mostly none
  */
-public record Conversation(List<ChatMessage> messages) {
+public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
 
-  /** Copies the list and checks that it is not empty. */
+  /** Copies the lists and checks that there is a message. */
   public Conversation {
     messages = List.copyOf(messages);
+    tools = List.copyOf(tools);
     if (messages.isEmpty()) {
       throw new DataException("a conversation needs at least one message");
     }
   }
 
-  /** Returns a conversation of these messages. */
+  /** Creates a conversation without tools. */
+  public Conversation(List<ChatMessage> messages) {
+    this(messages, List.of());
+  }
+
+  /** Returns a conversation of these messages, without tools. */
   public static Conversation of(ChatMessage... messages) {
     return new Conversation(List.of(messages));
   }

@@ -1,18 +1,29 @@
 package org.alpaca4j.data;
 
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.alpaca4j.core.ChatMessage;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads conversations: objects with a list {@code messages} of objects with the strings {@code
- * role} and {@code content}, as OpenAI's fine-tuning files and TRL have them. Other fields of the
- * record are ignored.
+ * role} and {@code content}, as OpenAI's fine-tuning files and TRL have them. Other fields of a
+ * message are kept for the chat template; {@code content} may be a list of parts, and may be
+ * missing beside {@code tool_calls}. The record can have {@code tools}, a list of JSON schemas; its
+ * other fields are ignored.
  */
 public final class ConversationReader {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final TypeReference<LinkedHashMap<String, @Nullable Object>> MAP =
+      new TypeReference<>() {};
 
   private ConversationReader() {}
 
@@ -72,27 +83,48 @@ public final class ConversationReader {
     }
     List<ChatMessage> list = new ArrayList<>();
     for (JsonNode message : messages) {
-      String field = "messages[" + list.size() + "]";
-      if (!message.isObject()) {
-        throw located.error(field, "expected an object, found " + JsonRecords.kind(message));
-      }
-      list.add(
-          ChatMessage.of(
-              text(located, message, field, "role"), text(located, message, field, "content")));
+      list.add(message(located, message, "messages[" + list.size() + "]"));
     }
-    return new Conversation(list);
+    return new Conversation(list, tools(located));
   }
 
-  private static String text(
-      JsonRecords.Located located, JsonNode message, String field, String name) {
-    JsonNode value = message.get(name);
-    if (value == null) {
-      throw located.error(field + "." + name, "is missing");
+  private static ChatMessage message(JsonRecords.Located located, JsonNode message, String field) {
+    if (!message.isObject()) {
+      throw located.error(field, "expected an object, found " + JsonRecords.kind(message));
     }
-    if (!value.isTextual()) {
-      throw located.error(
-          field + "." + name, "expected a string, found " + JsonRecords.kind(value));
+    JsonNode role = message.get("role");
+    if (role == null || !role.isTextual()) {
+      throw located.error(field + ".role", problem(role));
     }
-    return value.textValue();
+    JsonNode content = message.get("content");
+    boolean contentCanBeMissing = message.has("tool_calls");
+    boolean missing = content == null || content.isNull();
+    if (missing ? !contentCanBeMissing : !content.isTextual() && !content.isArray()) {
+      throw located.error(field + ".content", problem(content));
+    }
+    return ChatMessage.ofMap(JSON.convertValue(message, MAP));
+  }
+
+  private static String problem(@Nullable JsonNode value) {
+    return value == null ? "is missing" : "expected a string, found " + JsonRecords.kind(value);
+  }
+
+  private static List<Map<String, @Nullable Object>> tools(JsonRecords.Located located) {
+    JsonNode tools = located.object().get("tools");
+    if (tools == null || tools.isNull()) {
+      return List.of();
+    }
+    if (!tools.isArray()) {
+      throw located.error("tools", "expected an array, found " + JsonRecords.kind(tools));
+    }
+    List<Map<String, @Nullable Object>> list = new ArrayList<>();
+    for (JsonNode tool : tools) {
+      if (!tool.isObject()) {
+        throw located.error(
+            "tools[" + list.size() + "]", "expected an object, found " + JsonRecords.kind(tool));
+      }
+      list.add(JSON.convertValue(tool, MAP));
+    }
+    return list;
   }
 }

@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
 import org.jspecify.annotations.Nullable;
@@ -92,6 +94,11 @@ public final class SupervisedDataset {
   /** Returns a builder for instruction records. */
   public static Builder builder() {
     return new Builder();
+  }
+
+  /** Returns a builder for conversations. */
+  public static ConversationsBuilder conversations() {
+    return new ConversationsBuilder();
   }
 
   /**
@@ -551,6 +558,140 @@ public final class SupervisedDataset {
               record.output() + eosText,
               cutAt,
               pad.getAsInt());
+    }
+  }
+
+  /**
+   * Builds a dataset of conversations, by default with the tokenizer's own chat template. Each
+   * setter can be called once. Not thread-safe.
+   */
+  public static final class ConversationsBuilder {
+    private final Options options = new Options();
+    private final OneCall calls = new OneCall();
+    private @Nullable Tokenizer tokenizer;
+    private ChatMlPreprocessor.@Nullable LabelMask chatMl;
+    private @Nullable ChatTemplate chatTemplate;
+    private @Nullable Path json;
+    private @Nullable Path jsonl;
+    private @Nullable List<Conversation> records;
+
+    private ConversationsBuilder() {}
+
+    /** Sets the tokenizer; required. The dataset does not close it, and does not need it later. */
+    public ConversationsBuilder tokenizer(Tokenizer value) {
+      calls.first("tokenizer");
+      tokenizer = value;
+      return this;
+    }
+
+    /**
+     * Renders with this chat template instead of the tokenizer's own. What the assistant says is
+     * supervised: by the template's generation blocks if it has any, else by what each assistant
+     * message adds to the prompt before it, closing token included.
+     */
+    public ConversationsBuilder chatTemplate(ChatTemplate value) {
+      calls.firstOf("chatTemplate", "chatMl or chatTemplate");
+      chatTemplate = value;
+      return this;
+    }
+
+    /** Builds ChatML by hand with {@link ChatMlPreprocessor} and this label mask. */
+    public ConversationsBuilder chatMl(ChatMlPreprocessor.LabelMask mask) {
+      calls.firstOf("chatMl", "chatMl or chatTemplate");
+      chatMl = mask;
+      return this;
+    }
+
+    /** Reads the conversations from one JSON array. */
+    public ConversationsBuilder json(Path file) {
+      calls.firstOf("json", "json, jsonl or records");
+      json = file;
+      return this;
+    }
+
+    /** Reads the conversations from a file with one JSON object per line. */
+    public ConversationsBuilder jsonl(Path file) {
+      calls.firstOf("jsonl", "json, jsonl or records");
+      jsonl = file;
+      return this;
+    }
+
+    /** Takes the conversations from memory. */
+    public ConversationsBuilder records(List<Conversation> value) {
+      calls.firstOf("records", "json, jsonl or records");
+      records = List.copyOf(value);
+      return this;
+    }
+
+    /** Sets the maximal number of tokens of an example; 512 by default. */
+    public ConversationsBuilder maxLength(int tokens) {
+      calls.first("maxLength");
+      options.maxLength = requireMaxLength(tokens);
+      return this;
+    }
+
+    /** Sets what to do without a supervised token; {@link OnFullyMasked#DROP} by default. */
+    public ConversationsBuilder onFullyMasked(OnFullyMasked value) {
+      calls.first("onFullyMasked");
+      options.onFullyMasked = value;
+      return this;
+    }
+
+    /** Sets what to do with too long examples; {@link OnTooLong#TRUNCATE} by default. */
+    public ConversationsBuilder onTooLong(OnTooLong value) {
+      calls.first("onTooLong");
+      options.onTooLong = value;
+      return this;
+    }
+
+    /** Reads only the first conversations; all by default. */
+    public ConversationsBuilder limit(int count) {
+      calls.first("limit");
+      options.limit = requireLimit(count);
+      return this;
+    }
+
+    /**
+     * Reads and tokenises the conversations, on all cores.
+     *
+     * @throws IllegalArgumentException if tokenizer or source is missing
+     * @throws DataException if the data cannot be read, or leave no example
+     */
+    public SupervisedDataset build() {
+      Tokenizer given = tokenizer;
+      if (given == null) {
+        throw new IllegalArgumentException("tokenizer is not set; call tokenizer(...)");
+      }
+      ExampleMaker<Conversation> maker = maker(given);
+      if (records != null) {
+        return SupervisedDataset.build("records", records.iterator(), maker, options);
+      }
+      Path file = json != null ? json : jsonl;
+      if (file == null) {
+        throw new IllegalArgumentException(
+            "the data is not set; call json(...), jsonl(...) or records(...)");
+      }
+      try (JsonRecords source = json != null ? JsonRecords.array(file) : JsonRecords.lines(file)) {
+        return SupervisedDataset.build(
+            file.toString(), ConversationReader.toConversations(source), maker, options);
+      }
+    }
+
+    private ExampleMaker<Conversation> maker(Tokenizer given) {
+      if (chatMl != null) {
+        ChatMlPreprocessor preprocessor = ChatMlPreprocessor.of(given, chatMl);
+        return conversation -> Made.whole(preprocessor.example(conversation.messages()));
+      }
+      ChatTemplate template =
+          Optional.ofNullable(chatTemplate)
+              .or(given::chatTemplate)
+              .orElseThrow(
+                  () ->
+                      new DataException(
+                          "the tokenizer has no default chat template; set one with"
+                              + " chatTemplate(...), or use chatMl(...)"));
+      ConversationTokenizer conversations = new ConversationTokenizer(given, template);
+      return conversation -> Made.whole(conversations.example(conversation));
     }
   }
 

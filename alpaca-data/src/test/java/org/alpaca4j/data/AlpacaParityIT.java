@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -118,6 +119,7 @@ class AlpacaParityIT {
         "batches",
         file -> {
           SoftAssertions softly = new SoftAssertions();
+          Map<String, SupervisedDataset> datasets = new HashMap<>();
           for (JsonNode line : Fixtures.lines(file)) {
             String tokenizerName = line.get("tokenizer").textValue();
             int limit = line.get("limit").intValue();
@@ -125,13 +127,16 @@ class AlpacaParityIT {
             try (Tokenizer plain = Fixtures.tokenizer(tokenizerName);
                 Tokenizer tokenizer = plain.withMissingSpecialTokens().tokenizer()) {
               SupervisedDataset dataset =
-                  SupervisedDataset.builder()
-                      .tokenizer(tokenizer)
-                      .records(records())
-                      .maxLength(limit)
-                      .mode(SupervisedDataset.Mode.COMPATIBLE)
-                      .onFullyMasked(SupervisedDataset.OnFullyMasked.KEEP)
-                      .build();
+                  datasets.computeIfAbsent(
+                      tokenizerName + limit,
+                      key ->
+                          SupervisedDataset.builder()
+                              .tokenizer(tokenizer)
+                              .records(records())
+                              .maxLength(limit)
+                              .mode(SupervisedDataset.Mode.COMPATIBLE)
+                              .onFullyMasked(SupervisedDataset.OnFullyMasked.KEEP)
+                              .build());
               List<SupervisedExample> examples = new ArrayList<>();
               for (int index : Fixtures.ints(line.get("indices"))) {
                 examples.add(dataset.get(index));

@@ -11,70 +11,57 @@ import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The gradients of a model's units.
- *
- * <p>A decoder layer's gradients are allocated when its backward pass begins and freed after the
- * optimizer step, so that they take the place of the activations that the backward pass frees: the
- * two are never both whole in memory. The embedding's and the head's stay.
+ * The gradients of a model's units. Those of the decoder layers' matrices lie in the workspace if
+ * one is given, in the dtype of the layers' arithmetic; all others are fp32.
  */
 final class Gradients implements AutoCloseable {
   private final NDManager manager;
-  private final List<UnitLayout> layouts;
-  private final DType layerMatrices;
   private final TorchProgram program;
-  private final List<@Nullable UnitTensors> units = new ArrayList<>();
+  private final List<UnitTensors> units = new ArrayList<>();
 
   /**
-   * Creates empty gradients.
+   * Allocates gradients of arbitrary value.
    *
-   * @param layerMatrices dtype of the gradients of the layers' matrices; all others are fp32
+   * @param layouts of all units: embedding, layers, head
+   * @param workspace where the layers' gradients lie; null: in memory of their own, in fp32, which
+   *     sums over several micro-batches need
    * @param program optimizer.py
    */
-  Gradients(NDManager parent, List<UnitLayout> layouts, DType layerMatrices, TorchProgram program) {
+  Gradients(
+      NDManager parent,
+      List<UnitLayout> layouts,
+      @Nullable Workspace workspace,
+      TorchProgram program) {
     this.manager = parent.newSubManager();
-    this.layouts = layouts;
-    this.layerMatrices = layerMatrices;
     this.program = program;
-    layouts.forEach(layout -> units.add(null));
-  }
-
-  /** Returns a unit's gradients; of arbitrary value until they are first written. */
-  UnitTensors unit(int index) {
-    UnitTensors unit = units.get(index);
-    if (unit == null) {
-      DType matrices = isLayer(index) ? layerMatrices : DType.F32;
-      unit = UnitTensors.empty(manager, layouts.get(index), matrices, DType.F32);
-      units.set(index, unit);
+    int last = layouts.size() - 1;
+    for (int i = 0; i <= last; i++) {
+      boolean layer = i > 0 && i < last;
+      units.add(
+          layer && workspace != null
+              ? UnitTensors.over(manager, layouts.get(i), workspace.gradients(i - 1))
+              : UnitTensors.empty(manager, layouts.get(i), DType.F32, DType.F32));
     }
-    return unit;
   }
 
-  private boolean isLayer(int index) {
-    return index > 0 && index < layouts.size() - 1;
+  /** Returns a unit's gradients. */
+  UnitTensors unit(int index) {
+    return units.get(index);
   }
 
   /** Returns the L2 norm over all units. */
   double norm() {
     double sum = 0;
-    for (int i = 0; i < layouts.size(); i++) {
+    for (UnitTensors unit : units) {
       for (int flat = 0; flat < UnitLayout.FLATS; flat++) {
-        if (layouts.get(i).elements().get(flat) > 0) {
-          try (NDArray square = program.callForOne(manager, "squared_norm", unit(i).flat(flat))) {
+        if (unit.layout().elements().get(flat) > 0) {
+          try (NDArray square = program.callForOne(manager, "squared_norm", unit.flat(flat))) {
             sum += square.toDoubleArray()[0];
           }
         }
       }
     }
     return Math.sqrt(sum);
-  }
-
-  /** Frees a layer's gradients, once the optimizer has used them. */
-  void release(int index) {
-    UnitTensors unit = units.get(index);
-    if (unit != null && isLayer(index)) {
-      unit.close();
-      units.set(index, null);
-    }
   }
 
   @Override

@@ -33,8 +33,7 @@ public final class ModelEvaluator implements AutoCloseable {
 
   /** Returns an evaluator that computes in the precision of the model's weights. */
   public static ModelEvaluator of(CausalLm model) {
-    ModelPass pass =
-        new ModelPass(model.internals(), model.internals().dtype(), false, LOSS_CHUNK_TOKENS);
+    ModelPass pass = new ModelPass(model.internals(), model.internals().dtype(), LOSS_CHUNK_TOKENS);
     return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, true);
   }
 
@@ -51,8 +50,7 @@ public final class ModelEvaluator implements AutoCloseable {
     List<ExampleLoss> results = new ArrayList<>(dataset.size());
     for (int from = 0; from < dataset.size(); from += batchSize) {
       int to = Math.min(from + batchSize, dataset.size());
-      List<SupervisedExample> examples =
-          IntStream.range(from, to).mapToObj(dataset::get).toList();
+      List<SupervisedExample> examples = IntStream.range(from, to).mapToObj(dataset::get).toList();
       results.addAll(losses(PackedBatch.of(examples)));
     }
     return results;

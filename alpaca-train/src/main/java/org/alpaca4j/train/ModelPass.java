@@ -14,6 +14,7 @@ import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.model.UnitTensors;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.data.PackedBatch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs batches through a model: for the losses alone, or forward and backward. With bf16 arithmetic
@@ -25,22 +26,19 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final boolean recompute;
   private final NDArray scratch;
 
   /**
    * Prepares passes over a model.
    *
    * @param compute dtype of the layers' arithmetic
-   * @param recompute keep a layer's input only, and compute the layer again in the backward pass
    * @param lossChunkTokens supervised positions whose logits are in memory at once
    */
-  ModelPass(LoadedModel model, DType compute, boolean recompute, int lossChunkTokens) {
+  ModelPass(LoadedModel model, DType compute, int lossChunkTokens) {
     this.manager = model.manager().newSubManager();
     this.decoder = model.decoder();
     this.parameters = model.units();
     this.compute = compute;
-    this.recompute = recompute;
     if (compute == model.dtype()) {
       weights = parameters;
     } else {
@@ -96,24 +94,32 @@ final class ModelPass implements AutoCloseable {
    * Returns the summed cross entropy of a batch's supervised tokens, and writes the gradients of
    * {@code scale} times that sum.
    *
+   * @param workspace holds the activations; null: keep the layers' inputs only, and compute each
+   *     layer again in the backward pass
    * @param accumulate add to the gradients, instead of overwriting them
    */
-  double forwardBackward(PackedBatch batch, double scale, Gradients gradients, boolean accumulate) {
+  double forwardBackward(
+      PackedBatch batch,
+      double scale,
+      @Nullable Workspace workspace,
+      Gradients gradients,
+      boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch);
       NDArray[] x = new NDArray[layers() + 1];
-      NDArray[][] kept = new NDArray[layers()][];
+      NDArray[][] room = new NDArray[layers()][];
+      NDArray[] @Nullable [] more = new NDArray[layers()][];
       x[0] = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
-        if (recompute) {
-          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, weights.get(1 + layer));
-          kept[layer] = new NDArray[0];
+        UnitTensors unit = weights.get(1 + layer);
+        if (workspace == null) {
+          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit);
         } else {
-          NDList results =
-              decoder.layerKeeping(scope, layer, x[layer], input, weights.get(1 + layer));
-          x[layer + 1] = results.get(0);
-          kept[layer] = results.subList(1, results.size()).toArray(new NDArray[0]);
+          room[layer] = workspace.activations(scope, layer, batch.tokens());
+          NDList kept = decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer]);
+          more[layer] = kept.toArray(new NDArray[0]);
+          x[layer + 1] = room[layer][0];
         }
       }
 
@@ -137,33 +143,38 @@ final class ModelPass implements AutoCloseable {
               accumulate);
       double loss = sum(head.get(0).toFloatArray());
       NDArray dx = head.get(1);
-      x[layers()].close();
       for (int layer = layers() - 1; layer >= 0; layer--) {
-        NDArray next =
-            decoder.layerBackward(
-                scope,
-                layer,
-                x[layer],
-                dx,
-                kept[layer],
-                input,
-                weights.get(1 + layer),
-                gradients.unit(1 + layer),
-                accumulate);
-        free(kept[layer]);
-        x[layer].close();
-        dx.close();
-        dx = next;
+        try (NDManager step = scope.newSubManager()) {
+          NDArray next =
+              decoder.layerBackward(
+                  scope,
+                  layer,
+                  x[layer],
+                  dx,
+                  workspace == null ? room(step, batch.tokens()) : room[layer],
+                  more[layer],
+                  input,
+                  weights.get(1 + layer),
+                  gradients.unit(1 + layer),
+                  accumulate);
+          x[layer + 1].close();
+          dx.close();
+          dx = next;
+        }
       }
       decoder.embedBackward(input, dx, embeddingGradient);
       return loss;
     }
   }
 
-  private static void free(NDArray[] arrays) {
-    for (NDArray array : arrays) {
-      array.close();
-    }
+  /** Room for one layer that is computed again. */
+  private NDArray[] room(NDManager scope, int tokens) {
+    return decoder.roomWidths().stream()
+        .map(
+            width ->
+                Tensors.view(
+                    scope, Tensors.empty(scope, tokens * width, compute), 0, tokens, width))
+        .toArray(NDArray[]::new);
   }
 
   private static double sum(float[] values) {

@@ -10,7 +10,9 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
@@ -73,10 +75,7 @@ public final class SftTrainer {
     long start = System.nanoTime();
     WindowOrder order =
         new WindowOrder(
-            config.order(),
-            dataset.size(),
-            config.batchSize(),
-            config.gradientAccumulationSteps());
+            config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
     LearningRateSchedule schedule =
         LearningRateSchedule.of(
@@ -91,20 +90,18 @@ public final class SftTrainer {
             TorchProgram.load(
                 manager.getDevice(), SftTrainer.class, OPTIMIZER_CONSTANTS, "optimizer.py");
         ModelPass pass =
-            new ModelPass(
-                weights,
-                config.precision().dtype(),
-                config.activationRecomputation(),
-                config.lossChunkTokens());
+            new ModelPass(weights, config.precision().dtype(), config.lossChunkTokens());
+        Workspace workspace = workspace(manager, order.maxTokens(totalSteps, dataset::length));
         Gradients gradients =
-            new Gradients(manager, weights.decoder().units(), gradientDtype(), program);
+            new Gradients(
+                manager, weights.decoder().units(), accumulates() ? null : workspace, program);
         AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
       tell(l -> l.started(plan(totalSteps)));
 
       for (int step = 0; step < totalSteps; step++) {
         long stepStart = System.nanoTime();
         Window window = Window.of(dataset, order.microBatches(step));
-        double loss = forwardBackward(pass, window, gradients);
+        double loss = forwardBackward(pass, window, workspace, gradients);
         double norm = gradients.norm();
         requireFinite(step, window, loss, norm);
         double learningRate = schedule.learningRate(step);
@@ -141,13 +138,14 @@ public final class SftTrainer {
   }
 
   /** Runs a window's micro-batches; returns the mean loss of its supervised tokens. */
-  private static double forwardBackward(ModelPass pass, Window window, Gradients gradients) {
+  private static double forwardBackward(
+      ModelPass pass, Window window, @Nullable Workspace workspace, Gradients gradients) {
     double scale = 1.0 / window.supervisedTokens();
     double sum = 0;
     boolean accumulate = false;
     for (PackedBatch batch : window.batches()) {
       if (batch.supervisedTokens() > 0) {
-        sum += pass.forwardBackward(batch, scale, gradients, accumulate);
+        sum += pass.forwardBackward(batch, scale, workspace, gradients, accumulate);
         accumulate = true;
       }
     }
@@ -161,7 +159,6 @@ public final class SftTrainer {
     optimizer.begin();
     for (int unit = 0; unit < model.internals().units().size(); unit++) {
       optimizer.update(unit, gradients.unit(unit), learningRate, factor);
-      gradients.release(unit);
       pass.refresh(unit);
     }
   }
@@ -197,9 +194,23 @@ public final class SftTrainer {
     }
   }
 
-  /** Sums over several micro-batches are kept in fp32; a single one's gradient is what it is. */
-  private DType gradientDtype() {
-    return config.gradientAccumulationSteps() > 1 ? DType.F32 : config.precision().dtype();
+  /** Memory for the activations, unless they are computed again. */
+  private @Nullable Workspace workspace(NDManager manager, int maxTokens) {
+    if (config.activationRecomputation()) {
+      return null;
+    }
+    Decoder decoder = model.internals().decoder();
+    List<UnitLayout> units = decoder.units();
+    return new Workspace(
+        manager,
+        units.subList(1, units.size() - 1),
+        decoder.roomWidths(),
+        maxTokens,
+        config.precision().dtype());
+  }
+
+  private boolean accumulates() {
+    return config.gradientAccumulationSteps() > 1;
   }
 
   private TrainingListener.Plan plan(int totalSteps) {

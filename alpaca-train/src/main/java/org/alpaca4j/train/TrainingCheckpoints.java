@@ -25,8 +25,9 @@ import org.alpaca4j.core.internal.model.UnitTensors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The folders that a training run leaves: {@code checkpoint-STEP} with all that a later run needs to
- * go on, and the final model in the output directory itself. Each is written whole or not at all.
+ * The folders that a training run leaves: {@code checkpoint-STEP} with all that a later run needs
+ * to go on, and the final model in the output directory itself. Each is written whole or not at
+ * all.
  */
 final class TrainingCheckpoints {
   private static final Pattern STEP_FOLDER = Pattern.compile("checkpoint-(\\d+)");
@@ -110,7 +111,8 @@ final class TrainingCheckpoints {
       try (Stream<Path> listed = Files.list(from)) {
         files =
             listed
-                .sorted(Comparator.comparing(file -> file.getFileName().toString().equals(LAST_FILE)))
+                .sorted(
+                    Comparator.comparing(file -> file.getFileName().toString().equals(LAST_FILE)))
                 .toList();
       }
       for (Path file : files) {
@@ -204,7 +206,8 @@ final class TrainingCheckpoints {
       // Folders beyond the newest step are an earlier run's; they are not this run's to delete.
       steps.removeIf(step -> step > newest);
       steps.sort(Comparator.reverseOrder());
-      for (int step : steps.subList(Math.min(config.saveTotalLimit(), steps.size()), steps.size())) {
+      for (int step :
+          steps.subList(Math.min(config.saveTotalLimit(), steps.size()), steps.size())) {
         delete(root.resolve("checkpoint-" + step));
       }
     } catch (IOException e) {

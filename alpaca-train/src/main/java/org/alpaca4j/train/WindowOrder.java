@@ -3,6 +3,7 @@ package org.alpaca4j.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 import org.alpaca4j.data.ExampleOrder;
 
 /**
@@ -53,5 +54,16 @@ final class WindowOrder {
       batches.add(Arrays.copyOfRange(cached, start, Math.min(start + batchSize, to)));
     }
     return batches;
+  }
+
+  /** Returns the tokens of the largest micro-batch of the first so many steps. */
+  int maxTokens(int steps, IntUnaryOperator length) {
+    int max = 0;
+    for (int step = 0; step < steps; step++) {
+      for (int[] batch : microBatches(step)) {
+        max = Math.max(max, Arrays.stream(batch).map(length).sum());
+      }
+    }
+    return max;
   }
 }

@@ -7,8 +7,10 @@
     torch.set_grad_enabled(False)
     factor = float(settings[5])
     start = 0
+    last = p
     while start < p.size(0):
       end = min(start + self.chunk, p.size(0))
+      updated = [p[start:end]]
       part = g[start:end]
       if g.dtype != p.dtype:
         part = part.to(p.dtype)
@@ -18,11 +20,12 @@
         else:
           part = part * factor
       torch._fused_adamw_(
-          [p[start:end]], [part], [m[start:end]], [v[start:end]], annotate(List[Tensor], []), [step],
+          updated, [part], [m[start:end]], [v[start:end]], annotate(List[Tensor], []), [step],
           lr=float(settings[0]), beta1=float(settings[1]), beta2=float(settings[2]), weight_decay=float(settings[4]),
           eps=float(settings[3]), amsgrad=False, maximize=False)
+      last = updated[0]  # read: TorchScript drops an operator that only writes to the elements of a fresh list
       start = end
-    return p
+    return last
 
   def squared_norm(self, g: Tensor) -> Tensor:
     """Sum of the squares of all elements, fp64 on the CPU."""

@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A family of decoder-only language models: how its parameters are laid out and what its layers
@@ -40,14 +41,32 @@ public interface Decoder extends AutoCloseable {
   /** Returns a layer's output. */
   NDArray layer(NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights);
 
-  /** Returns a layer's output, then what {@link #layerBackward} wants to be given again. */
+  /**
+   * Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} fills; the first
+   * is the layer's output.
+   */
+  List<Long> roomWidths();
+
+  /**
+   * Computes a layer and keeps what {@link #layerBackward} needs.
+   *
+   * @param room tensors of {@link #roomWidths}, overwritten; the first becomes the output
+   * @return what else the backward pass needs; small
+   */
   NDList layerKeeping(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights);
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      NDArray[] room);
 
   /**
    * Returns the gradient of a layer's input and writes its weights' gradients.
    *
-   * @param kept what {@link #layerKeeping} returned after the output; empty: recompute it from x
+   * @param room as {@link #layerKeeping} left it; without {@code more} it is computed again, but
+   *     for the first
+   * @param more what {@link #layerKeeping} returned; null: compute the layer again, from x
    * @param accumulate add to the gradients, instead of overwriting them
    */
   NDArray layerBackward(
@@ -55,7 +74,8 @@ public interface Decoder extends AutoCloseable {
       int layer,
       NDArray x,
       NDArray dz,
-      NDArray[] kept,
+      NDArray[] room,
+      NDArray @Nullable [] more,
       PackedInput input,
       UnitTensors weights,
       UnitTensors gradients,

@@ -15,6 +15,7 @@ import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The Llama-like families: Llama 1 to 3, Mistral, Qwen2 and Qwen3. The arithmetic is in {@code
@@ -230,8 +231,21 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
+  public List<Long> roomWidths() {
+    long hidden = config.hiddenSize();
+    long heads = (long) config.numAttentionHeads() * config.headDim();
+    long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
+    return List.of(hidden, heads + keysAndValues, heads, hidden, 2L * config.intermediateSize());
+  }
+
+  @Override
   public NDList layerKeeping(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      NDArray[] room) {
     return program.call(
         scope,
         "forward_keeping",
@@ -240,7 +254,8 @@ public final class LlamaDecoder implements Decoder {
         input.sin(),
         input.lengths(),
         windows[layer],
-        weights.arguments());
+        weights.arguments(),
+        room);
   }
 
   @Override
@@ -249,7 +264,8 @@ public final class LlamaDecoder implements Decoder {
       int layer,
       NDArray x,
       NDArray dz,
-      NDArray[] kept,
+      NDArray[] room,
+      NDArray @Nullable [] more,
       PackedInput input,
       UnitTensors weights,
       UnitTensors gradients,
@@ -265,11 +281,12 @@ public final class LlamaDecoder implements Decoder {
                 windows[layer],
                 accumulate ? add : overwrite,
                 weights.arguments(),
-                gradients.arguments()));
-    if (kept.length == 0) {
+                gradients.arguments(),
+                room));
+    if (more == null) {
       return program.callForOne(scope, "backward_recomputing", arguments.toArray());
     }
-    arguments.add(kept);
+    arguments.add(more);
     return program.callForOne(scope, "backward", arguments.toArray());
   }
 

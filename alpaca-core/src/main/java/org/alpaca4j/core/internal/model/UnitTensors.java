@@ -18,19 +18,13 @@ public final class UnitTensors implements AutoCloseable {
 
   private final UnitLayout layout;
   private final NDManager manager;
-  private final NDArray[] flats = new NDArray[UnitLayout.FLATS];
+  private final NDArray[] flats;
   private final NDArray[] arguments;
 
-  private UnitTensors(UnitLayout layout, List<DType> dtypes, boolean zero, NDManager manager) {
+  private UnitTensors(UnitLayout layout, NDArray[] flats, NDManager manager) {
     this.layout = layout;
     this.manager = manager;
-    for (int flat = 0; flat < flats.length; flat++) {
-      long elements = layout.elements().get(flat);
-      flats[flat] =
-          zero
-              ? Tensors.zeros(manager, elements, dtypes.get(flat))
-              : Tensors.empty(manager, elements, dtypes.get(flat));
-    }
+    this.flats = flats;
     arguments =
         layout.arguments().stream()
             .map(a -> Tensors.view(manager, flats[a.flat()], a.offset(), a.shapeArray()))
@@ -58,7 +52,36 @@ public final class UnitTensors implements AutoCloseable {
       NDManager parent, UnitLayout layout, DType matrices, DType vectors, boolean zero) {
     NDManager manager = parent.newSubManager();
     try {
-      return new UnitTensors(layout, List.of(matrices, vectors), zero, manager);
+      NDArray[] flats = new NDArray[UnitLayout.FLATS];
+      for (int flat = 0; flat < flats.length; flat++) {
+        DType dtype = flat == UnitLayout.DECAYED ? matrices : vectors;
+        long elements = layout.elements().get(flat);
+        flats[flat] =
+            zero
+                ? Tensors.zeros(manager, elements, dtype)
+                : Tensors.empty(manager, elements, dtype);
+      }
+      return new UnitTensors(layout, flats, manager);
+    } catch (RuntimeException | Error e) {
+      manager.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Lays a unit's matrices out in the beginning of a tensor that is there already; its vectors are
+   * allocated, of fp32.
+   *
+   * @param matrices one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
+   */
+  public static UnitTensors over(NDManager parent, UnitLayout layout, NDArray matrices) {
+    NDManager manager = parent.newSubManager();
+    try {
+      NDArray[] flats = {
+        Tensors.view(manager, matrices, 0, layout.elements().get(UnitLayout.DECAYED)),
+        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), DType.F32)
+      };
+      return new UnitTensors(layout, flats, manager);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;

@@ -117,17 +117,17 @@ def math_attention_backward(
       return torch._scaled_dot_product_flash_attention_for_cpu_backward(do, q, k, v, o, lse, 0.0, True)
     return __torch__.math_attention_backward(do, q, k, v, o, lse, window)
 
-  def attention(self, qkv: Tensor, lengths: List[int], window: int) -> List[Tensor]:
-    """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated. Returns the output [tokens, heads * head_dim], then
-    each example's log-sum-exp."""
+  def attention(self, qkv: Tensor, lengths: List[int], window: int, out: Tensor) -> List[Tensor]:
+    """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
+    example's log-sum-exp."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-    out = torch.empty([qkv.size(0), self.heads, self.head_dim], dtype=qkv.dtype, device=qkv.device)
-    result = [out.view([qkv.size(0), self.heads * self.head_dim])]
+    heads = out.view([qkv.size(0), self.heads, self.head_dim])
+    result = annotate(List[Tensor], [])
     start = 0
     for n in lengths:
       end = start + n
       o, lse = self.attend(self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end]), window)
-      self.queries(out[start:end]).copy_(o)
+      self.queries(heads[start:end]).copy_(o)
       result.append(lse)
       start = end
     return result
@@ -156,18 +156,16 @@ def math_attention_backward(
       start = end
     return dqkv
 
-  def bias(self, weights: List[Tensor], at: int) -> Optional[Tensor]:
-    return weights[at] if at >= 0 else None
+  def project(self, x: Tensor, weight: Tensor, weights: List[Tensor], at_bias: int, out: Tensor) -> Tensor:
+    """out = x weight^T (+ bias)."""
+    if at_bias >= 0:
+      return torch.addmm(weights[at_bias], x, weight.t(), out=out)
+    return torch.mm(x, weight.t(), out=out)
 
   def add_bias_gradient(self, gradients: List[Tensor], at: int, dy: Tensor, beta: float) -> int:
     if at >= 0:
       __torch__.add_gradient(gradients[at], dy.sum([0], dtype=6), beta)
     return at
-
-  def project_qkv(self, h: Tensor, weights: List[Tensor]) -> Tensor:
-    """Queries, keys and values before the query/key norms and the rotation: [tokens, heads + 2 kv_heads, head_dim]."""
-    qkv = torch.linear(h, weights[1], self.bias(weights, self.at_qkv_bias))
-    return qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
 
   def normalize_heads(self, qkv: Tensor, weights: List[Tensor]) -> List[Tensor]:
     """Qwen3's RMSNorm of each query and key head, in place. Returns what its backward needs: the heads before, q and k."""
@@ -194,49 +192,60 @@ def math_attention_backward(
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
     return torch.silu(gate).mul_(up)
 
-  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor]) -> List[Tensor]:
-    """[output, rotated qkv, attention output, x after attention, gate_up, (q, k before their norms,) lse of each example]."""
+  def room(self, x: Tensor) -> List[Tensor]:
+    """Where `layer` puts its results: output, qkv, attention output, x after attention, gate_up."""
+    tokens = x.size(0)
+    widths = [x.size(1), (self.heads + 2 * self.kv_heads) * self.head_dim, self.heads * self.head_dim, x.size(1), 2 * self.intermediate]
+    return [torch.empty([tokens, width], dtype=x.dtype, device=x.device) for width in widths]
+
+  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor]) -> List[Tensor]:
+    """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
+    z, qkv, out, y, gate_up = room[0], room[1], room[2], room[3], room[4]
     h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps)).mul_(weights[0])
-    qkv = self.project_qkv(h, weights)
+    self.project(h, weights[1], weights, self.at_qkv_bias, qkv)
+    heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
-      before = self.normalize_heads(qkv, weights)
-    __torch__.rotate_(qkv[:, :self.heads + self.kv_heads], cos, sin, 1.0)
-    attention = self.attention(qkv, lengths, window)
-    out = attention[0]
-    y = torch.addmm(x, out, weights[2].t())
+      before = self.normalize_heads(heads, weights)
+    __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
+    lse = self.attention(heads, lengths, window, out)
+    torch.addmm(x, out, weights[2].t(), out=y)
     if self.at_o_bias >= 0:
       y.add_(weights[self.at_o_bias])
-    h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps)).mul_(weights[3])
-    gate_up = torch.linear(h, weights[4], self.bias(weights, self.at_gate_up_bias))
-    z = torch.addmm(y, self.swiglu(gate_up), weights[5].t())
+    h = torch.mul(y, __torch__.inverse_rms(y, self.eps).to(y.dtype), out=h).mul_(weights[3])
+    self.project(h, weights[4], weights, self.at_gate_up_bias, gate_up)
+    torch.addmm(y, self.swiglu(gate_up), weights[5].t(), out=z)
     if self.at_down_bias >= 0:
       z.add_(weights[self.at_down_bias])
-    return [z, qkv, out, y, gate_up] + before + attention[1:]
+    return before + lse
 
   def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor]) -> Tensor:
     """One layer; nothing is kept for a backward pass."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights)[0]
+    room = self.room(x)
+    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room)
+    return room[0]
 
-  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor]) -> List[Tensor]:
-    """One layer; the output and all that `backward` wants to be given again."""
+  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor]) -> List[Tensor]:
+    """One layer into `room`; returns what `backward` wants besides it."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights)
+    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room)
 
-  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor]) -> Tensor:
-    """As `backward`, from the layer's input alone."""
+  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor]) -> Tensor:
+    """As `backward`, from the layer's input alone; `room` is overwritten but for its first, the output."""
     torch.set_grad_enabled(False)
-    kept = self.layer(x, cos, sin, self.ints(lengths), int(window), weights)
-    return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, kept[1:])
+    scratch = [torch.empty_like(room[0])] + room[1:]
+    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, scratch)
+    return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, scratch, more)
 
-  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], kept: List[Tensor]) -> Tensor:
-    """Gradient of the layer's input; the weights' gradients go into `gradients`. dz is not changed."""
+  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], more: List[Tensor]) -> Tensor:
+    """Gradient of the layer's input; the weights' gradients go into `gradients`. `room` and `more` are what `layer`
+    filled and returned. dz is not changed."""
     torch.set_grad_enabled(False)
     b = float(beta)
     examples = self.ints(lengths)
-    qkv, out, y, gate_up = kept[0], kept[1], kept[2], kept[3]
-    lse = kept[len(kept) - len(examples):]
+    qkv, out, y, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3], room[4]
+    lse = more[len(more) - len(examples):]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
@@ -262,7 +271,7 @@ def math_attention_backward(
     dqkv = self.attention_backward(torch.mm(dy, weights[2]), qkv, out, lse, examples, int(window))
     __torch__.rotate_(dqkv[:, :self.heads + self.kv_heads], cos, sin, -1.0)
     if self.at_head_norms >= 0:
-      self.normalize_heads_backward(dqkv, kept[4:6], weights, gradients, b)
+      self.normalize_heads_backward(dqkv, more[:2], weights, gradients, b)
     dqkv = dqkv.view([x.size(0), -1])
     inverse = __torch__.inverse_rms(x, self.eps)
     n = __torch__.normalize(x, inverse)
@@ -305,12 +314,13 @@ def math_attention_backward(
   def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
     """Turns fp32 logits [n, vocabulary] into probabilities, in place; returns -log p of the targets [n, 1].
 
-    The log-sum-exp is read off the largest probability, which is 1 / sum(exp(logit - max)): exact to fp32, where
-    PyTorch's own fp32 log_softmax on the CPU is 8e-6 low for large vocabularies."""
+    The sum of exponentials is taken by an ordinary (pairwise) sum: PyTorch's own fp32 softmax on the CPU adds them
+    up one after the other, which leaves the loss 8e-6 low for large vocabularies."""
     target = logits.gather(1, targets)
     largest = logits.amax([1], keepdim=True)
-    torch._softmax(logits, 1, False, out=logits)
-    return largest - logits.amax([1], keepdim=True).log_() - target
+    total = logits.sub_(largest).exp_().sum([1], keepdim=True)
+    logits.mul_(total.reciprocal())
+    return largest + total.log() - target
 
   def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, scratch: Tensor, norm: Tensor, head: Tensor) -> Tensor:
     """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32."""

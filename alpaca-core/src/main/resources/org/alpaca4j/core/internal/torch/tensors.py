@@ -39,9 +39,8 @@
   def bytes(self, x: Tensor, range: Tensor) -> Tensor:
     """The elements range[0] to range[1] of a contiguous tensor in dtype range[2], as bytes on the CPU."""
     torch.set_grad_enabled(False)
-    part = x.view([-1])[int(range[0]):int(range[1])].to(int(range[2])).cpu()
-    size = part.element_size()
-    return torch.empty([0], dtype=0).set_(part, part.storage_offset() * size, [part.numel() * size], [1])
+    part = x.view([-1])[int(range[0]):int(range[1])].to(int(range[2]), copy=True).cpu()
+    return torch.empty([0], dtype=0).set_(part, 0, [part.numel() * part.element_size()], [1])
 
   def cast(self, x: Tensor, dtype: Tensor) -> Tensor:
     torch.set_grad_enabled(False)

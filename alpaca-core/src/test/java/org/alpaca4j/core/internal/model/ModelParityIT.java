@@ -77,14 +77,19 @@ class ModelParityIT {
       PackedInput input = decoder.pack(scope, rows.ids, rows.lengths, DType.F32);
 
       NDArray[] x = new NDArray[decoder.units().size() - 1];
-      NDArray[][] kept = new NDArray[x.length][];
+      NDArray[][] room = new NDArray[x.length][];
+      NDArray[][] more = new NDArray[x.length][];
       x[0] = decoder.embed(scope, input, model.embedding());
       rows.compare(reference, "hidden.embed", x[0]);
       for (int layer = 0; layer + 1 < x.length; layer++) {
-        NDList results = decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer));
-        x[layer + 1] = results.get(0);
-        kept[layer] =
-            recompute ? new NDArray[0] : results.subList(1, results.size()).toArray(new NDArray[0]);
+        room[layer] =
+            decoder.roomWidths().stream()
+                .map(width -> scope.zeros(new Shape(rows.ids.length, width)))
+                .toArray(NDArray[]::new);
+        NDList results =
+            decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer), room[layer]);
+        x[layer + 1] = room[layer][0];
+        more[layer] = recompute ? null : results.toArray(new NDArray[0]);
         rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
       }
       NDArray last = x[x.length - 1];
@@ -127,7 +132,8 @@ class ModelParityIT {
                 layer,
                 x[layer],
                 dx,
-                kept[layer],
+                room[layer],
+                more[layer],
                 input,
                 model.layer(layer),
                 gradients.get(1 + layer),

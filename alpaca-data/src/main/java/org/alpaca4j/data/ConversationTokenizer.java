@@ -1,0 +1,111 @@
+package org.alpaca4j.data;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.alpaca4j.core.ChatMessage;
+import org.alpaca4j.core.ChatTemplate;
+import org.alpaca4j.core.ChatTemplate.RenderOptions;
+import org.alpaca4j.core.ChatTemplate.Span;
+import org.alpaca4j.core.Encoding;
+import org.alpaca4j.core.Tokenizer;
+
+/**
+ * Where the label mask of a conversation is decided: the checkpoint's own chat template makes the
+ * text, and exactly the tokens of what the assistant says are supervised.
+ *
+ * <p>Which text that is comes from the template's generation blocks, where it has any. Otherwise it
+ * is what each assistant message adds to the prompt before it; a template for which that cannot be
+ * told (it renders earlier turns differently once later ones follow) is an error, never a guess.
+ */
+final class ConversationTokenizer {
+
+  private final Tokenizer tokenizer;
+  private final ChatTemplate template;
+  private final boolean generationBlocks;
+  private final int bos;
+  private final List<String> specialTokens;
+
+  ConversationTokenizer(Tokenizer tokenizer, ChatTemplate template) {
+    this.tokenizer = tokenizer;
+    this.template = template;
+    this.generationBlocks = template.hasGenerationBlocks();
+    this.bos = tokenizer.bosId().orElse(-1);
+    this.specialTokens = List.copyOf(tokenizer.specialTokens());
+  }
+
+  SupervisedExample example(Conversation conversation) {
+    ChatTemplate.Rendered rendered = render(conversation, conversation.messages().size(), false);
+    List<Span> spans =
+        generationBlocks ? rendered.assistantSpans() : spansByPrefix(conversation, rendered.text());
+    return mask(rendered.text(), spans);
+  }
+
+  /** Supervises every token that has a part inside a span. */
+  SupervisedExample mask(String text, List<Span> spans) {
+    // The template writes its special tokens itself.
+    Encoding encoding = tokenizer.encode(text, false);
+    int[] ids = encoding.ids();
+    if (bos >= 0 && ids.length > 1 && ids[0] == bos && ids[1] == bos) {
+      throw new DataException(
+          "the chat template's text begins with more than one begin-of-sequence token");
+    }
+    int[] labels = new int[ids.length];
+    Arrays.fill(labels, SupervisedExample.IGNORE_INDEX);
+    for (Span span : spans) {
+      for (int t = 0; t < ids.length && encoding.starts()[t] < span.end(); t++) {
+        if (encoding.ends()[t] > span.start()) {
+          labels[t] = ids[t];
+        }
+      }
+    }
+    return new SupervisedExample(ids, labels);
+  }
+
+  private List<Span> spansByPrefix(Conversation conversation, String whole) {
+    List<ChatMessage> messages = conversation.messages();
+    List<Span> spans = new ArrayList<>();
+    for (int i = 0; i < messages.size(); i++) {
+      if (!messages.get(i).role().equals("assistant")) {
+        continue;
+      }
+      if (i == 0) {
+        throw new DataException(
+            "the conversation begins with the assistant, and the chat template has no generation"
+                + " blocks that would mark what it says");
+      }
+      String prompt = render(conversation, i, true).text();
+      String answered = render(conversation, i + 1, false).text();
+      if (!answered.startsWith(prompt) || !whole.startsWith(answered)) {
+        throw new DataException(
+            "the chat template renders the turns before messages["
+                + (answered.startsWith(prompt) ? i + 1 : i)
+                + "] differently once it follows, so what the assistant says cannot be told apart;"
+                + " use a template with {% generation %} blocks, or chatMl(...)");
+      }
+      spans.add(
+          new Span(
+              whole.codePointCount(0, prompt.length()),
+              whole.codePointCount(0, endOfTurn(answered))));
+    }
+    return spans;
+  }
+
+  // White space after the closing token separates turns; the model is to stop at the token.
+  private int endOfTurn(String answered) {
+    String stripped = answered.stripTrailing();
+    return specialTokens.stream().anyMatch(stripped::endsWith)
+        ? stripped.length()
+        : answered.length();
+  }
+
+  private ChatTemplate.Rendered render(
+      Conversation conversation, int messages, boolean addGenerationPrompt) {
+    RenderOptions.Builder options =
+        RenderOptions.builder().addGenerationPrompt(addGenerationPrompt);
+    if (!conversation.tools().isEmpty()) {
+      options.tools(conversation.tools());
+    }
+    return template.render(conversation.messages().subList(0, messages), options.build());
+  }
+}

@@ -1,0 +1,186 @@
+package org.alpaca4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.UnsupportedModelException;
+import org.alpaca4j.data.ExampleOrder;
+import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whole runs against torch's and transformers' Trainer (fixtures: training). */
+@Tag("parity")
+class TrainingParityIT {
+  private static final Path FIXTURES = Path.of(System.getProperty("fixtures", "."));
+
+  @TempDir Path temporary;
+
+  @TestFactory
+  Stream<DynamicTest> followsTheTrajectory() throws IOException {
+    Path folder = FIXTURES.resolve("training");
+    if (!Files.isDirectory(folder)) {
+      return Stream.empty();
+    }
+    List<DynamicTest> tests = new ArrayList<>();
+    try (Stream<Path> cases = Files.list(folder)) {
+      for (Path path : cases.filter(Files::isDirectory).sorted().toList()) {
+        String name = path.getFileName().toString();
+        Path model = FIXTURES.resolve("models").resolve(name);
+        if (supported(model)) {
+          tests.add(DynamicTest.dynamicTest(name, () -> check(path, model, false)));
+          tests.add(DynamicTest.dynamicTest(name + " recomputing", () -> check(path, model, true)));
+        }
+      }
+    }
+    return tests.stream();
+  }
+
+  private static boolean supported(Path model) {
+    try {
+      ModelConfig.load(model.resolve("config.json"));
+      return true;
+    } catch (UnsupportedModelException e) {
+      return false;
+    }
+  }
+
+  private void check(Path folder, Path start, boolean recompute) throws IOException {
+    JsonNode trajectory = new ObjectMapper().readTree(folder.resolve("trajectory.json").toFile());
+    JsonNode settings = trajectory.get("settings");
+    Path out = temporary.resolve(folder.getFileName() + "-" + recompute);
+    TrainingResult result;
+    try (CausalLm model = CausalLm.load(start)) {
+      result =
+          SftTrainer.builder()
+              .model(model)
+              .dataset(dataset(folder))
+              .outputDirectory(out)
+              .config(
+                  SftConfig.builder()
+                      .epochs(1)
+                      .batchSize(settings.get("sequences").asInt())
+                      .gradientAccumulationSteps(settings.get("micro_batches").asInt())
+                      .learningRate(settings.get("lr").asDouble())
+                      .weightDecay(settings.get("weight_decay").asDouble())
+                      .maxGradientNorm(settings.get("clip").asDouble())
+                      .warmupRatio(settings.get("warmup_ratio").asDouble())
+                      .adamBetas(
+                          settings.get("betas").get(0).asDouble(),
+                          settings.get("betas").get(1).asDouble())
+                      .adamEpsilon(settings.get("eps").asDouble())
+                      .order(ExampleOrder.SEQUENTIAL)
+                      .activationRecomputation(recompute)
+                      .build())
+              .build()
+              .train();
+    }
+
+    assertThat(result.steps()).hasSize(settings.get("steps").asInt());
+    for (TrainingListener.Step step : result.steps()) {
+      int at = step.step() - 1;
+      String what = " of step " + step.step();
+      assertThat(step.supervisedTokens())
+          .as("supervised tokens" + what)
+          .isEqualTo(trajectory.get("supervised_tokens").get(at).asInt());
+      assertThat(step.learningRate())
+          .as("learning rate" + what)
+          .isCloseTo(trajectory.get("learning_rate").get(at).asDouble(), within(1e-12));
+      assertThat(step.loss())
+          .as("loss" + what)
+          .isCloseTo(trajectory.get("loss").get(at).asDouble(), within(1e-4));
+      assertThat(step.gradientNorm())
+          .as("gradient norm" + what)
+          .isCloseTo(trajectory.get("gradient_norm").get(at).asDouble(), within(1e-3));
+    }
+    Set<String> noise = new HashSet<>();
+    trajectory.get("spread").get("not_reproducible").forEach(name -> noise.add(name.asText()));
+    try (Checkpoint ours = Checkpoint.open(out);
+        Checkpoint theirs = Checkpoint.open(folder.resolve("final.safetensors"))) {
+      assertThat(ours.names()).isEqualTo(theirs.names());
+      for (String name : theirs.names()) {
+        if (!noise.contains(name)) {
+          assertThat(largestDifference(floats(ours, name), floats(theirs, name)))
+              .as("largest difference of " + name)
+              .isLessThanOrEqualTo(1e-4);
+        }
+      }
+    }
+  }
+
+  private static double largestDifference(float[] ours, float[] theirs) {
+    assertThat(ours.length).isEqualTo(theirs.length);
+    double largest = 0;
+    for (int i = 0; i < ours.length; i++) {
+      double difference = Math.abs(ours[i] - theirs[i]);
+      largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
+    }
+    return largest;
+  }
+
+  /** The padded rows of all windows, in order, without their pads. */
+  private static SupervisedDataset dataset(Path folder) {
+    List<SupervisedExample> examples = new ArrayList<>();
+    try (Checkpoint batches = Checkpoint.open(folder.resolve("batches.safetensors"))) {
+      long[] ids = longs(batches, "input_ids");
+      long[] mask = longs(batches, "attention_mask");
+      long[] labels = longs(batches, "labels");
+      long[] shape = batches.tensor("input_ids").shape();
+      int length = (int) shape[shape.length - 1];
+      for (int row = 0; row < ids.length; row += length) {
+        int tokens = 0;
+        while (tokens < length && mask[row + tokens] == 1) {
+          tokens++;
+        }
+        examples.add(new SupervisedExample(ints(ids, row, tokens), ints(labels, row, tokens)));
+      }
+    }
+    return SupervisedDataset.of(examples);
+  }
+
+  private static int[] ints(long[] values, int from, int count) {
+    int[] result = new int[count];
+    for (int i = 0; i < count; i++) {
+      result[i] = (int) values[from + i];
+    }
+    return result;
+  }
+
+  private static ByteBuffer bytes(Checkpoint checkpoint, String name) {
+    TensorInfo info = checkpoint.tensor(name);
+    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(info.byteLength()));
+    checkpoint.readBytes(name, bytes, 0);
+    return bytes.flip().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static long[] longs(Checkpoint checkpoint, String name) {
+    long[] values = new long[Math.toIntExact(checkpoint.tensor(name).elements())];
+    bytes(checkpoint, name).asLongBuffer().get(values);
+    return values;
+  }
+
+  private static float[] floats(Checkpoint checkpoint, String name) {
+    float[] values = new float[Math.toIntExact(checkpoint.tensor(name).elements())];
+    bytes(checkpoint, name).asFloatBuffer().get(values);
+    return values;
+  }
+}

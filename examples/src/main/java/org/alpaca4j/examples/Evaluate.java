@@ -1,0 +1,173 @@
+package org.alpaca4j.examples;
+
+import ai.djl.Device;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.Precision;
+import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.train.ModelEvaluator;
+import org.alpaca4j.train.ModelEvaluator.ExampleLoss;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * Computes a checkpoint's loss on every record of a file: the mean cross entropy of the answer's
+ * tokens, its end token included.
+ *
+ * <pre>
+ * mvn -q -pl examples exec:java -Dexec.mainClass=org.alpaca4j.examples.Evaluate \
+ *   -Dexec.args="--model DIR --data alpaca_data.json --limit 64 --out losses.jsonl"
+ * </pre>
+ *
+ * <p>The mean over all supervised tokens goes to standard output, as one JSON object.
+ */
+@Command(
+    name = "Evaluate",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Computes a checkpoint's loss on every record of a file.")
+@SuppressWarnings("NullAway.Init") // picocli sets what is required
+public final class Evaluate implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--model",
+      required = true,
+      paramLabel = "DIR",
+      description = "checkpoint folder: weights, config.json, tokenizer.json")
+  private Path model;
+
+  @Option(
+      names = "--data",
+      required = true,
+      paramLabel = "FILE",
+      description = "records with instruction, input, output: a JSON array or JSON lines")
+  private Path data;
+
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "FILE",
+      description = "a JSON line per record: index, loss, supervised_tokens")
+  private Path out;
+
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "only the first N records (default: all)")
+  private @Nullable Integer limit;
+
+  @Option(
+      names = "--max_length",
+      paramLabel = "N",
+      description = "tokens of an example, longer ones are cut (default: ${DEFAULT-VALUE})")
+  private int maxLength = 512;
+
+  @Option(
+      names = "--chat",
+      description = "the checkpoint's own chat template instead of Alpaca's prompt")
+  private boolean chat;
+
+  @Option(
+      names = "--bf16",
+      arity = "1",
+      paramLabel = "True|False",
+      description = "weights and arithmetic in bf16 (default: False, fp32)")
+  private Boolean bf16 = false;
+
+  @Option(
+      names = "--device",
+      paramLabel = "cpu|cuda",
+      converter = DeviceName.class,
+      description = "where to compute; cuda:N for a certain one (default: cpu)")
+  private Device device = Device.cpu();
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "threads of the arithmetic (default: as PyTorch chooses)")
+  private @Nullable Integer threads;
+
+  Evaluate() {}
+
+  /** Evaluates; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
+  public static void main(String[] args) {
+    System.exit(ExampleCommand.run(new Evaluate(), args));
+  }
+
+  @Override
+  public Integer call() {
+    ExampleCommand.requireAtLeastOne(spec, "--limit", limit);
+    ExampleCommand.useThreads(spec, threads);
+    long start = System.nanoTime();
+    try (CausalLm lm = load();
+        ModelEvaluator evaluator = ModelEvaluator.of(lm);
+        JsonLines lines = JsonLines.create(out)) {
+      SupervisedDataset dataset = dataset(lm.tokenizer());
+      List<ExampleLoss> losses = evaluator.losses(dataset);
+      Map<String, Number> mean = write(dataset, losses, lines);
+      mean.put("seconds", (System.nanoTime() - start) / 1e9);
+      System.out.println(JsonLines.toJson(mean));
+    }
+    return ExampleCommand.DONE;
+  }
+
+  private CausalLm load() {
+    try (Tokenizer tokenizer = Tokenizer.load(model)) {
+      return CausalLm.builder(model)
+          .device(device)
+          .precision(bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)
+          .tokenizer(tokenizer.withMissingSpecialTokens().tokenizer())
+          .load();
+    }
+  }
+
+  private SupervisedDataset dataset(Tokenizer tokenizer) {
+    SupervisedDataset.Builder builder =
+        SupervisedDataset.builder()
+            .tokenizer(tokenizer)
+            .template(PromptTemplate.ALPACA)
+            .maxLength(maxLength);
+    if (limit != null) {
+      builder.limit(limit);
+    }
+    return (DataFile.isArray(data) ? builder.json(data) : builder.jsonl(data)).build();
+  }
+
+  /** Writes a line per record, in order, also for those without a supervised token. */
+  private static Map<String, Number> write(
+      SupervisedDataset dataset, List<ExampleLoss> losses, JsonLines lines) {
+    double sum = 0;
+    long supervised = 0;
+    int next = 0;
+    for (int record = 0; record < dataset.report().records(); record++) {
+      ExampleLoss loss = new ExampleLoss(Double.NaN, 0);
+      if (next < losses.size() && dataset.recordIndex(next) == record) {
+        loss = losses.get(next++);
+        sum += loss.loss() * loss.supervisedTokens();
+        supervised += loss.supervisedTokens();
+      }
+      Map<String, Number> line = new LinkedHashMap<>();
+      line.put("index", record);
+      line.put("loss", loss.loss());
+      line.put("supervised_tokens", loss.supervisedTokens());
+      lines.write(line);
+    }
+    Map<String, Number> mean = new LinkedHashMap<>();
+    mean.put("mean_loss", sum / supervised);
+    mean.put("records", dataset.report().records());
+    mean.put("records_without_supervised_token", dataset.report().dropped());
+    mean.put("supervised_tokens", supervised);
+    mean.put("tokens", dataset.report().tokens());
+    return mean;
+  }
+}

@@ -1,0 +1,118 @@
+package org.alpaca4j.examples;
+
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.train.LearningRateSchedule;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
+
+/** How the command-line examples start and end: arguments, exit codes, messages. */
+final class ExampleCommand {
+  /** The command did what it was asked for. */
+  static final int DONE = 0;
+
+  /** What was asked for failed; the message says why. */
+  static final int FAILED = 1;
+
+  /** The arguments are wrong, or ask for what is not supported. */
+  static final int REFUSED = 2;
+
+  private ExampleCommand() {}
+
+  /** Runs a command and returns the exit code; every message goes to standard error. */
+  static int run(Callable<Integer> command, String... arguments) {
+    return commandLine(command).execute(arguments);
+  }
+
+  static CommandLine commandLine(Callable<Integer> command) {
+    CommandLine line =
+        new CommandLine(command)
+            .setCaseInsensitiveEnumValuesAllowed(true)
+            .registerConverter(Boolean.class, new TrueOrFalse())
+            .registerConverter(LearningRateSchedule.Type.class, new ScheduleName())
+            .registerConverter(Path.class, text -> Path.of(withoutQuotes(text)));
+    line.setParameterExceptionHandler(
+        (refusal, arguments) -> {
+          tell(line, refusal.getMessage() + "\n--help lists the options.");
+          return REFUSED;
+        });
+    line.setExecutionExceptionHandler(
+        (failure, ignored, result) -> {
+          if (failure instanceof AlpacaException || failure instanceof IllegalArgumentException) {
+            tell(line, String.valueOf(failure.getMessage()));
+            return FAILED;
+          }
+          throw failure;
+        });
+    return line;
+  }
+
+  private static void tell(CommandLine line, String message) {
+    PrintStream err = System.err;
+    err.println(line.getCommandName() + ": " + message);
+    err.flush();
+  }
+
+  /** Returns a text without the quotes around it that a shell would have removed. */
+  static String withoutQuotes(String text) {
+    if (text.length() >= 2) {
+      char first = text.charAt(0);
+      if ((first == '"' || first == '\'') && text.charAt(text.length() - 1) == first) {
+        return text.substring(1, text.length() - 1);
+      }
+    }
+    return text;
+  }
+
+  /** Says that arguments are refused; leads to exit code {@link #REFUSED}. */
+  static ParameterException refusal(CommandLine line, String message) {
+    return new ParameterException(line, message);
+  }
+
+  /** Refuses a number below 1, naming the option. */
+  static void requireAtLeastOne(CommandSpec spec, String option, @Nullable Integer value) {
+    if (value != null && value < 1) {
+      throw refusal(spec.commandLine(), option + " must be at least 1, found " + value);
+    }
+  }
+
+  /**
+   * Sets the number of threads of the model's arithmetic, if one is given. To be called before any
+   * model is loaded: DJL reads it when it starts its engine.
+   */
+  static void useThreads(CommandSpec spec, @Nullable Integer threads) {
+    requireAtLeastOne(spec, "--threads", threads);
+    if (threads != null) {
+      System.setProperty("ai.djl.pytorch.num_threads", threads.toString());
+    }
+  }
+
+  /** Python's spelling of truth, and Java's. */
+  private static final class TrueOrFalse implements ITypeConverter<Boolean> {
+    @Override
+    public Boolean convert(String text) {
+      return switch (withoutQuotes(text)) {
+        case "True", "true" -> true;
+        case "False", "false" -> false;
+        default -> throw new TypeConversionException("'" + text + "' is neither True nor False");
+      };
+    }
+  }
+
+  private static final class ScheduleName implements ITypeConverter<LearningRateSchedule.Type> {
+    @Override
+    public LearningRateSchedule.Type convert(String text) {
+      try {
+        return LearningRateSchedule.Type.fromName(withoutQuotes(text));
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
+  }
+}
