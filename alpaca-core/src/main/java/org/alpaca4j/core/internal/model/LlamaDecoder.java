@@ -25,6 +25,7 @@ public final class LlamaDecoder implements Decoder {
   private static final int ABSENT = -1;
 
   private final ModelConfig config;
+  private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units = new ArrayList<>();
@@ -41,7 +42,6 @@ public final class LlamaDecoder implements Decoder {
    */
   public LlamaDecoder(ModelConfig config, Device device) {
     this.config = config;
-    Map<String, Object> constants = new HashMap<>();
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
     constants.put("group", (long) config.numAttentionHeads() / config.numKeyValueHeads());
@@ -49,7 +49,7 @@ public final class LlamaDecoder implements Decoder {
     constants.put("intermediate", (long) config.intermediateSize());
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", device.getDeviceType().equals(Device.Type.CPU));
-    layOut(constants);
+    layOut();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     overwrite = onCpu(0f);
@@ -71,7 +71,7 @@ public final class LlamaDecoder implements Decoder {
   }
 
   /** Declares every unit's parameters; the places of the optional ones become constants. */
-  private void layOut(Map<String, Object> constants) {
+  private void layOut() {
     long hidden = config.hiddenSize();
     long q = (long) config.numAttentionHeads() * config.headDim();
     long kv = (long) config.numKeyValueHeads() * config.headDim();
@@ -344,6 +344,11 @@ public final class LlamaDecoder implements Decoder {
         matrix(embedding, head),
         headGradient.argument(0),
         matrix(embeddingGradient, headGradient));
+  }
+
+  @Override
+  public IncrementalDecoder incremental(LoadedModel model) {
+    return new LlamaIncrementalDecoder(model, new HashMap<>(constants));
   }
 
   @Override
