@@ -1,15 +1,13 @@
 package org.alpaca4j.examples;
 
-import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.PromptTemplate;
-import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.train.SftConfig;
@@ -77,6 +75,7 @@ public final class Quickstart {
     try (CausalLm model = CausalLm.load(tuned)) {
       System.out.println("Asking the fine-tuned model ...");
       after = answers(model, test);
+      System.out.println("model.chat(...): " + model.chat(test.get(3).instruction()));
     }
 
     show(test, before, after);
@@ -110,33 +109,17 @@ public final class Quickstart {
         .build();
   }
 
-  /** Answers greedily, through the prompt that the model is trained with. */
+  /** Answers greedily, to the prompts that the training wraps its instructions in. */
   private static List<String> answers(CausalLm model, List<InstructionRecord> records) {
-    return records.stream().map(record -> answer(model, record)).toList();
-  }
-
-  private static String answer(CausalLm model, InstructionRecord record) {
-    Tokenizer tokenizer = model.tokenizer();
-    int[] prompt =
-        tokenizer.encodeIds(
-            PromptTemplate.ALPACA.render(record.instruction(), record.input()), true);
-    int[] ids = prompt;
-    int eos = tokenizer.eosId().orElse(-1);
-    while (ids.length < prompt.length + 24) {
-      try (NDManager scope = NDManager.newBaseManager(model.device(), "PyTorch")) {
-        float[] last = model.logits(scope, ids).get(ids.length - 1).toFloatArray();
-        int best = 0;
-        for (int i = 0; i < last.length; i++) {
-          best = last[i] > last[best] ? i : best;
-        }
-        if (best == eos) {
-          break;
-        }
-        ids = Arrays.copyOf(ids, ids.length + 1);
-        ids[ids.length - 1] = best;
-      }
-    }
-    return tokenizer.decode(Arrays.copyOfRange(ids, prompt.length, ids.length), true);
+    List<int[]> prompts =
+        records.stream()
+            .map(record -> PromptTemplate.ALPACA.render(record.instruction(), record.input()))
+            .map(prompt -> model.tokenizer().encodeIds(prompt, true))
+            .toList();
+    GenerationConfig greedy = GenerationConfig.builder().maxNewTokens(24).build();
+    return model.generator().generate(prompts, greedy).stream()
+        .map(result -> result.text().strip())
+        .toList();
   }
 
   private static void show(List<InstructionRecord> test, List<String> before, List<String> after) {
@@ -145,7 +128,7 @@ public final class Quickstart {
       String input = record.input().isEmpty() ? "" : "  (" + record.input() + ")";
       System.out.println();
       System.out.println("  asked:  " + record.instruction() + input);
-      System.out.println("  before: " + before.get(i).strip().replace('\n', ' '));
+      System.out.println("  before: " + before.get(i).replace('\n', ' '));
       System.out.println("  after:  " + after.get(i));
       if (!after.get(i).equals(record.output())) {
         System.out.println("  right:  " + record.output());
@@ -157,7 +140,7 @@ public final class Quickstart {
   private static double exactMatch(List<InstructionRecord> records, List<String> answers) {
     int right = 0;
     for (int i = 0; i < records.size(); i++) {
-      right += answers.get(i).strip().equals(records.get(i).output()) ? 1 : 0;
+      right += answers.get(i).equals(records.get(i).output()) ? 1 : 0;
     }
     return 100.0 * right / records.size();
   }
