@@ -4,6 +4,7 @@ import java.util.Locale;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
+import org.alpaca4j.train.Evaluation;
 import org.alpaca4j.train.TrainingListener;
 import org.alpaca4j.train.TrainingResult;
 import org.jspecify.annotations.Nullable;
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class ConsoleProgress implements TrainingListener, AutoCloseable {
   private final String task;
   private @Nullable ProgressBar bar;
+  private String evaluated = "";
 
   ConsoleProgress(String task) {
     this.task = task;
@@ -25,7 +27,7 @@ final class ConsoleProgress implements TrainingListener, AutoCloseable {
             .setInitialMax(plan.totalSteps())
             .setUnit(" steps", 1)
             .setStyle(ProgressBarStyle.ASCII)
-            .setMaxRenderedLength(100)
+            .setMaxRenderedLength(110)
             .setUpdateIntervalMillis(500)
             .showSpeed()
             .build();
@@ -34,9 +36,14 @@ final class ConsoleProgress implements TrainingListener, AutoCloseable {
   @Override
   public void stepCompleted(Step step) {
     if (bar != null) {
-      bar.setExtraMessage(String.format(Locale.ROOT, " loss %.3f", step.loss()));
+      bar.setExtraMessage(String.format(Locale.ROOT, " loss %.3f%s", step.loss(), evaluated));
       bar.stepTo(step.step());
     }
+  }
+
+  @Override
+  public void evaluated(int step, Evaluation evaluation) {
+    evaluated = String.format(Locale.ROOT, ", held out %.3f", evaluation.loss());
   }
 
   @Override

@@ -25,9 +25,10 @@ final class LossPlot {
   /**
    * Writes a PNG: the loss of every step, its moving average, and the evaluations, if any.
    *
+   * @return where the plot is; or, where Java has no fonts to draw with, that it is not
    * @throws IOException if the file cannot be written
    */
-  static void save(TrainingResult result, String title, Path png) throws IOException {
+  static String save(TrainingResult result, String title, Path png) throws IOException {
     System.setProperty("java.awt.headless", "true");
     XYChart chart =
         new XYChartBuilder()
@@ -56,7 +57,12 @@ final class LossPlot {
     if (folder != null) {
       Files.createDirectories(folder);
     }
-    Files.write(png, ChartEncoder.getBytes(chart, "png"));
+    try {
+      Files.write(png, ChartEncoder.getBytes(chart, "png"));
+    } catch (InternalError | LinkageError e) { // A minimal Java, as in some containers.
+      return "not drawn, this Java has no fonts: install fontconfig and a font (" + e + ")";
+    }
+    return png.toAbsolutePath().toString();
   }
 
   private static XYSeries line(

@@ -39,7 +39,6 @@ public final class Quickstart {
     Path data = writeJson(world.training(), OUT.resolve("train.json"));
     Path testData = writeJson(test, OUT.resolve("test.json"));
     Path tuned = OUT.resolve("checkpoint");
-    Path plot = OUT.resolve("loss.png");
 
     List<String> before;
     TrainingResult result;
@@ -69,7 +68,7 @@ public final class Quickstart {
               .build()
               .train();
     }
-    LossPlot.save(result, "Quickstart: fine-tuning on instructions", plot);
+    String plot = LossPlot.save(result, "Quickstart: fine-tuning", OUT.resolve("loss.png"));
 
     List<String> after;
     try (CausalLm model = CausalLm.load(tuned)) {
@@ -97,7 +96,7 @@ public final class Quickstart {
         result.steps().get(0).loss(),
         result.finalLoss(),
         tuned.toAbsolutePath(),
-        plot.toAbsolutePath());
+        plot);
   }
 
   private static SupervisedDataset dataset(CausalLm model, Path json) {
