@@ -2,13 +2,17 @@ package org.alpaca4j.data;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.ChatTemplate.Span;
 import org.alpaca4j.core.Encoding;
 import org.alpaca4j.core.Tokenizer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Where the label mask of a conversation is decided: the checkpoint's own chat template makes the
@@ -20,11 +24,15 @@ import org.alpaca4j.core.Tokenizer;
  */
 final class ConversationTokenizer {
 
+  private static final Logger log = LoggerFactory.getLogger(ConversationTokenizer.class);
+
   private final Tokenizer tokenizer;
   private final ChatTemplate template;
   private final boolean generationBlocks;
   private final int bos;
   private final List<String> specialTokens;
+  private final BitSet specialIds = new BitSet();
+  private final AtomicBoolean warned = new AtomicBoolean();
 
   ConversationTokenizer(Tokenizer tokenizer, ChatTemplate template) {
     this.tokenizer = tokenizer;
@@ -32,13 +40,31 @@ final class ConversationTokenizer {
     this.generationBlocks = template.hasGenerationBlocks();
     this.bos = tokenizer.bosId().orElse(-1);
     this.specialTokens = List.copyOf(tokenizer.specialTokens());
+    specialTokens.forEach(token -> tokenizer.tokenToId(token).ifPresent(specialIds::set));
   }
 
   SupervisedExample example(Conversation conversation) {
     ChatTemplate.Rendered rendered = render(conversation, conversation.messages().size(), false);
     List<Span> spans =
         generationBlocks ? rendered.assistantSpans() : spansByPrefix(conversation, rendered.text());
-    return mask(rendered.text(), spans);
+    SupervisedExample example = mask(rendered.text(), spans);
+    if (!spans.isEmpty()
+        && !supervisesASpecialToken(example)
+        && warned.compareAndSet(false, true)) {
+      log.warn(
+          "the chat template closes the assistant's turns with no special token that is supervised,"
+              + " so the model may not learn to stop");
+    }
+    return example;
+  }
+
+  private boolean supervisesASpecialToken(SupervisedExample example) {
+    for (int label : example.labels()) {
+      if (label != SupervisedExample.IGNORE_INDEX && specialIds.get(label)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Supervises every token that has a part inside a span. */

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.alpaca4j.core.ChatMessage;
@@ -76,7 +77,7 @@ class ChatMlParityIT {
                                 .padId(chatMl.padId())
                                 .side(
                                     PaddingCollator.Side.valueOf(
-                                        line.get("side").textValue().toUpperCase()))
+                                        line.get("side").textValue().toUpperCase(Locale.ROOT)))
                                 .padToMultipleOf(line.get("multiple").intValue())
                                 .mask(mask)
                                 .build()
@@ -87,7 +88,9 @@ class ChatMlParityIT {
                                 ids,
                                 Fixtures.rows(labels.getValue()),
                                 Fixtures.rows(
-                                    line.get("attention_mask_" + mask.name().toLowerCase()))));
+                                    line.get(
+                                        "attention_mask_"
+                                            + mask.name().toLowerCase(Locale.ROOT)))));
                   }
                 }
               });

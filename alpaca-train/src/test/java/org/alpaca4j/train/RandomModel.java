@@ -1,0 +1,98 @@
+package org.alpaca4j.train;
+
+import ai.djl.Device;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
+
+/** Tiny checkpoints of random weights, and examples for them. */
+final class RandomModel {
+  static final int VOCABULARY = 97;
+
+  private RandomModel() {}
+
+  /** A two-layer Llama with grouped-query attention and tied embeddings. */
+  static ModelConfig config() {
+    return ModelConfig.builder("llama")
+        .hiddenSize(32)
+        .intermediateSize(56)
+        .numHiddenLayers(2)
+        .numAttentionHeads(4)
+        .numKeyValueHeads(2)
+        .vocabSize(VOCABULARY)
+        .maxPositionEmbeddings(128)
+        .tieWordEmbeddings(true)
+        .build();
+  }
+
+  static Path write(Path folder, ModelConfig config) {
+    return write(folder, config, Float.NaN);
+  }
+
+  /**
+   * Writes a checkpoint.
+   *
+   * @param first overwrites the first element of the embedding, unless NaN
+   */
+  static Path write(Path folder, ModelConfig config, float first) {
+    CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).config(config);
+    List<UnitLayout> units;
+    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+      units = decoder.units();
+    }
+    units.forEach(
+        unit -> unit.parameters().forEach(p -> writer.tensor(p.name(), DType.F32, p.shapeArray())));
+    writer
+        .build()
+        .write(
+            (name, out) -> {
+              UnitLayout.Parameter parameter =
+                  units.stream()
+                      .flatMap(unit -> unit.parameters().stream())
+                      .filter(p -> p.name().equals(name))
+                      .findFirst()
+                      .orElseThrow();
+              Random random = new Random(name.hashCode());
+              ByteBuffer bytes =
+                  ByteBuffer.allocate(Math.toIntExact(4 * parameter.elements()))
+                      .order(ByteOrder.LITTLE_ENDIAN);
+              boolean norm = name.endsWith("norm.weight");
+              while (bytes.hasRemaining()) {
+                float value = (float) (random.nextGaussian() * 0.2);
+                bytes.putFloat(norm ? 1 + value : value);
+              }
+              if (name.contains("embed_tokens") && !Float.isNaN(first)) {
+                bytes.putFloat(0, first);
+              }
+              out.write(bytes.flip());
+            });
+    return folder;
+  }
+
+  /** Examples of 5 to 16 tokens, of which the first third is not supervised. */
+  static SupervisedDataset examples(int count) {
+    Random random = new Random(1);
+    List<SupervisedExample> examples = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int length = 5 + random.nextInt(12);
+      int[] ids = new int[length];
+      int[] labels = new int[length];
+      for (int t = 0; t < length; t++) {
+        ids[t] = 1 + random.nextInt(VOCABULARY - 1);
+        labels[t] = t < length / 3 ? SupervisedExample.IGNORE_INDEX : ids[t];
+      }
+      examples.add(new SupervisedExample(ids, labels));
+    }
+    return SupervisedDataset.of(examples);
+  }
+}
