@@ -15,6 +15,7 @@ import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,6 +105,8 @@ public final class CausalLm implements AutoCloseable {
      * @throws UnsupportedModelException if the architecture or an option of it is not supported
      */
     public CausalLm load() {
+      // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
+      CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
       CompletableFuture<Tokenizer> loading = loadTokenizer();
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         ModelConfig config = checkpoint.config();

@@ -106,11 +106,15 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     counts = self.ints(lengths)
     longest = max(counts)
     layers = cache.unbind(0)
+    room = self.room(x)
     for i in range(self.layers):
       at = 1 + i * self.per_layer
-      kept = self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer])
-      x = kept[0]
-      q, k, v = kept[1].split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room)
+      before = x
+      x = room[0]
+      room[0] = before
+      heads = room[1].view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
+      q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
       start = 0
       row = 0
       for n in counts:
