@@ -115,6 +115,7 @@ public final class Evaluate implements Callable<Integer> {
   @Override
   public Integer call() {
     ExampleCommand.requireAtLeastOne(spec, "--limit", limit);
+    ExampleCommand.requireAtLeastOne(spec, "--max_length", maxLength);
     ExampleCommand.useThreads(spec, threads);
     long start = System.nanoTime();
     try (CausalLm lm = load();
