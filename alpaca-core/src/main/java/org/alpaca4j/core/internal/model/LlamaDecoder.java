@@ -24,6 +24,9 @@ import org.jspecify.annotations.Nullable;
 public final class LlamaDecoder implements Decoder {
   private static final int ABSENT = -1;
 
+  /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
+  private static final long LONGEST_BY_PRODUCTS = 512;
+
   private final ModelConfig config;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
@@ -49,6 +52,7 @@ public final class LlamaDecoder implements Decoder {
     constants.put("intermediate", (long) config.intermediateSize());
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", device.getDeviceType().equals(Device.Type.CPU));
+    constants.put("longest_by_products", LONGEST_BY_PRODUCTS);
     layOut();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
