@@ -143,6 +143,11 @@ public final class LlamaDecoder implements Decoder {
     units.add(head.build());
   }
 
+  /** Returns the constants of the program, for measuring parts of it. */
+  public Map<String, Object> constants() {
+    return Map.copyOf(constants);
+  }
+
   @Override
   public ModelConfig config() {
     return config;

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A torch program: TorchScript text in resource files, whose methods Java calls with tensors.
@@ -37,10 +38,30 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class TorchProgram implements AutoCloseable {
   private static final String METHODS = "# methods\n";
 
+  private static volatile @Nullable Observer observer;
+
   private final String name;
   private final NDManager manager;
   private final PtSymbolBlock module;
   private final Map<String, NDArray> methods = new ConcurrentHashMap<>();
+
+  /** Is told of every call of any program, on the thread that calls. */
+  @FunctionalInterface
+  public interface Observer {
+    /**
+     * A call has ended.
+     *
+     * @param program file name of the program's first resource
+     * @param method the method called
+     * @param nanos how long it took; on an accelerator, how long it took to be queued
+     */
+    void called(String program, String method, long nanos);
+  }
+
+  /** Sets who is told of calls in this process, for measuring; null: nobody, as at first. */
+  public static void observe(@Nullable Observer value) {
+    observer = value;
+  }
 
   /** A list that belongs to a program's module: empty at first, filled by its methods. */
   public enum State {
@@ -151,7 +172,12 @@ public final class TorchProgram implements AutoCloseable {
       }
     }
     inputs.add(methods.computeIfAbsent(method, this::tag));
+    Observer told = observer;
+    long start = told == null ? 0 : System.nanoTime();
     NDList results = IValueUtils.forward(module, inputs, true);
+    if (told != null) {
+      told.called(name, method, System.nanoTime() - start);
+    }
     for (NDArray result : results) {
       if (result.getManager() != scope) {
         result.attach(scope);
@@ -174,7 +200,7 @@ public final class TorchProgram implements AutoCloseable {
     "l0[]", "l1[]", "l2[]", "l3[]", "l4[]", "l5[]", "l6[]", "l7[]"
   };
 
-  private static void rename(NDArray array, @org.jspecify.annotations.Nullable String position) {
+  private static void rename(NDArray array, @Nullable String position) {
     if (!Objects.equals(array.getName(), position)) {
       array.setName(position);
     }

@@ -1,0 +1,5 @@
+/** Measures the library against its Python peers; one {@code main} per side and figure. */
+@NullMarked
+package org.alpaca4j.benchmarks;
+
+import org.jspecify.annotations.NullMarked;

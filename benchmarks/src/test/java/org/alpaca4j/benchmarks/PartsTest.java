@@ -1,0 +1,48 @@
+package org.alpaca4j.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.djl.Device;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The parts of a step can still be run by themselves: they lean on the decoder's inside. */
+class PartsTest {
+  private static final ModelConfig CONFIG =
+      ModelConfig.builder("llama")
+          .hiddenSize(32)
+          .intermediateSize(56)
+          .numHiddenLayers(2)
+          .numAttentionHeads(4)
+          .numKeyValueHeads(2)
+          .vocabSize(97)
+          .maxPositionEmbeddings(128)
+          .build();
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16"})
+  void attentionRunsAlone(DType dtype) {
+    try (LlamaDecoder decoder = new LlamaDecoder(CONFIG, Device.cpu());
+        AttentionTime attention = new AttentionTime(decoder, dtype)) {
+      assertThat(attention.seconds(new int[] {5, 3})).hasSize(2).doesNotContain(0);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16"})
+  void matrixProductsRunAlone(DType dtype) {
+    try (GemmFloor floor = new GemmFloor(CONFIG, dtype)) {
+      double layers = floor.layers(40);
+      floor.measureAgain();
+      assertThat(floor.layers(40)).isPositive().isLessThanOrEqualTo(layers);
+      assertThat(floor.head(7)).isPositive();
+    }
+  }
+}
