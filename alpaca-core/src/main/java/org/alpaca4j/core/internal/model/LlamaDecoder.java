@@ -40,6 +40,17 @@ public final class LlamaDecoder implements Decoder {
    * @param device where weights and hidden states are
    */
   public LlamaDecoder(ModelConfig config, Device device) {
+    this(config, device, device.getDeviceType().equals(Device.Type.CPU));
+  }
+
+  /**
+   * As {@link #LlamaDecoder(ModelConfig, Device)}.
+   *
+   * @param cpuKernel whether attention is computed by the CPU's fused kernel or by the plain
+   *     operators that every device has
+   */
+  LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel) {
+    Torch.initialize();
     this.config = config;
     Map<String, Object> constants = new HashMap<>();
     constants.put("heads", (long) config.numAttentionHeads());
@@ -48,7 +59,7 @@ public final class LlamaDecoder implements Decoder {
     constants.put("head_dim", (long) config.headDim());
     constants.put("intermediate", (long) config.intermediateSize());
     constants.put("eps", config.rmsNormEps());
-    constants.put("cpu_kernel", device.getDeviceType().equals(Device.Type.CPU));
+    constants.put("cpu_kernel", cpuKernel);
     layOut(constants);
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
@@ -152,6 +163,7 @@ public final class LlamaDecoder implements Decoder {
   @Override
   public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
     int tokens = ids.length;
+    requireFitting(ids, lengths);
     long[] wide = new long[tokens];
     float[] positions = new float[tokens];
     long[] wideLengths = new long[lengths.length];
@@ -178,6 +190,33 @@ public final class LlamaDecoder implements Decoder {
         rotary.get(1),
         scope.create(wideLengths).toDevice(Device.cpu(), false),
         tokens);
+  }
+
+  /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
+  private void requireFitting(int[] ids, int[] lengths) {
+    long sum = 0;
+    for (int length : lengths) {
+      if (length < 1) {
+        throw new IllegalArgumentException("an example has " + length + " tokens; it needs 1");
+      }
+      sum += length;
+    }
+    if (sum != ids.length || sum == 0) {
+      throw new IllegalArgumentException(
+          ids.length + " token ids for examples of " + sum + " tokens; at least 1 is needed");
+    }
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= config.vocabSize()) {
+        throw new IllegalArgumentException(
+            "token id "
+                + ids[i]
+                + " at place "
+                + i
+                + " is not in the model's vocabulary of "
+                + config.vocabSize()
+                + "; load the model with the tokenizer that made the id, so that it grows");
+      }
+    }
   }
 
   /**

@@ -67,9 +67,11 @@ def attention_mask(n: int, window: int, like: Tensor) -> Tensor:
 
 
 def math_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """Attention by plain operators, for devices without a kernel of their own here; returns output and log-sum-exp."""
+    """Attention by plain operators, for devices without a kernel of their own here; returns output and log-sum-exp.
+
+    As in the fused kernels, what is subtracted or exponentiated is never rounded to bf16: scores, and dp below."""
     n = q.size(2)
-    scores = torch.matmul(q, k.transpose(2, 3)).to(6) / (q.size(3) ** 0.5)
+    scores = torch.matmul(q.to(6), k.to(6).transpose(2, 3)) / (q.size(3) ** 0.5)
     scores = scores + __torch__.attention_mask(n, window if window > 0 else n, scores)
     lse = torch.logsumexp(scores, [-1])
     return torch.matmul(torch.exp(scores - lse.unsqueeze(-1)).to(v.dtype), v), lse
@@ -80,11 +82,11 @@ def math_attention_backward(
 ) -> Tuple[Tensor, Tensor, Tensor]:
     n = q.size(2)
     scale = 1.0 / (q.size(3) ** 0.5)
-    scores = torch.matmul(q, k.transpose(2, 3)).to(6) * scale
+    scores = torch.matmul(q.to(6), k.to(6).transpose(2, 3)) * scale
     scores = scores + __torch__.attention_mask(n, window if window > 0 else n, scores)
     p = torch.exp(scores - lse.unsqueeze(-1))
     dv = torch.matmul(p.to(do.dtype).transpose(2, 3), do)
-    dp = torch.matmul(do, v.transpose(2, 3)).to(6)
+    dp = torch.matmul(do.to(6), v.to(6).transpose(2, 3))
     delta = (do.to(6) * o.to(6)).sum([-1], keepdim=True)
     ds = (p * (dp - delta) * scale).to(q.dtype)
     return torch.matmul(ds, k), torch.matmul(ds.transpose(2, 3), q), dv
