@@ -532,8 +532,7 @@ public final class GenerationConfig {
       return new GenerationConfig(new Builder(this));
     }
 
-    private static void require(
-        boolean ok, String name, @Nullable Object value, String must) {
+    private static void require(boolean ok, String name, @Nullable Object value, String must) {
       if (!ok) {
         throw new IllegalArgumentException(name + " is " + value + ", but must be " + must);
       }

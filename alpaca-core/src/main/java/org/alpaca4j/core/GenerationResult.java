@@ -12,8 +12,8 @@ import java.util.OptionalDouble;
  *     empty for a model without tokenizer
  * @param finishReason why it ended
  * @param score with beams, the sum of log-probabilities ÷ length ^ lengthPenalty; else empty
- * @param scores for each new token the scores [vocabulary] it was chosen by, after all processors, if
- *     {@link GenerationConfig#outputScores} asked for them; else empty
+ * @param scores for each new token the scores [vocabulary] it was chosen by, after all processors,
+ *     if {@link GenerationConfig#outputScores} asked for them; else empty
  */
 public record GenerationResult(
     int[] ids, String text, FinishReason finishReason, OptionalDouble score, List<float[]> scores) {

@@ -77,8 +77,8 @@ public final class Generator {
   /**
    * As {@link #generate(List, GenerationConfig)}, telling a listener of each token as it comes.
    *
-   * @throws IllegalArgumentException also if {@link GenerationConfig#numBeams} is above 1: beams are
-   *     known at the end only
+   * @throws IllegalArgumentException also if {@link GenerationConfig#numBeams} is above 1: beams
+   *     are known at the end only
    */
   public List<GenerationResult> generate(
       List<int[]> prompts, GenerationConfig config, TokenListener listener) {
@@ -143,10 +143,7 @@ public final class Generator {
 
     private Set<Integer> eosIds(GenerationConfig config) {
       List<Integer> ids =
-          config
-              .eosTokenIds()
-              .or(() -> defaults.get().eosTokenIds())
-              .orElseGet(model::eosTokenIds);
+          config.eosTokenIds().or(() -> defaults.get().eosTokenIds()).orElseGet(model::eosTokenIds);
       return new HashSet<>(ids);
     }
 
@@ -208,10 +205,7 @@ public final class Generator {
     }
 
     private int[] dropFinished(Sequences sequences, List<Row> live, int[] next) {
-      int[] kept =
-          IntStream.range(0, live.size())
-              .filter(i -> !live.get(i).finished())
-              .toArray();
+      int[] kept = IntStream.range(0, live.size()).filter(i -> !live.get(i).finished()).toArray();
       sequences.select(kept);
       live.removeIf(Row::finished);
       return Arrays.stream(kept).map(i -> next[i]).toArray();
@@ -220,8 +214,7 @@ public final class Generator {
     List<GenerationResult> searchBeams() {
       List<BeamSearch> all = new ArrayList<>();
       for (int[] prompt : prompts) {
-        all.add(
-            new BeamSearch(prompt, config, room(prompt), eos.size(), processors, this::ends));
+        all.add(new BeamSearch(prompt, config, room(prompt), eos.size(), processors, this::ends));
       }
       List<BeamSearch> live = new ArrayList<>(all);
       try (Sequences sequences = start()) {

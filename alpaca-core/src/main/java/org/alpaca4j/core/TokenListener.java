@@ -9,9 +9,9 @@ public interface TokenListener {
    *
    * @param sequence index of the prompt
    * @param id the new token, or −1
-   * @param text the text that has become certain: possibly empty, while a character is incomplete or
-   *     a stop string may have begun; all pieces of a sequence together are its text. Always empty
-   *     for a model without tokenizer
+   * @param text the text that has become certain: possibly empty, while a character is incomplete
+   *     or a stop string may have begun; all pieces of a sequence together are its text. Always
+   *     empty for a model without tokenizer
    * @return whether to go on with this sequence
    */
   boolean token(int sequence, int id, String text);

@@ -43,8 +43,7 @@ class GenerationParityIT {
         for (Map.Entry<String, JsonNode> field : json.properties()) {
           if (field.getValue().has("settings")) {
             String name = folder.getFileName() + " " + field.getKey();
-            tests.add(
-                DynamicTest.dynamicTest(name, () -> check(model, json, field.getValue())));
+            tests.add(DynamicTest.dynamicTest(name, () -> check(model, json, field.getValue())));
           }
         }
         tests.add(

@@ -205,14 +205,11 @@ class GeneratorTest {
   @Test
   void stopsASequenceWhenTheListenerWantsNoMore() {
     List<GenerationResult> results =
-        model
-            .generator()
-            .generate(PROMPTS, GREEDY, (sequence, id, text) -> sequence != 1);
+        model.generator().generate(PROMPTS, GREEDY, (sequence, id, text) -> sequence != 1);
 
     assertThat(results.get(1).ids()).hasSize(1);
     assertThat(results.get(1).finishReason()).isEqualTo(FinishReason.CANCELLED);
-    assertThat(results.get(0).ids())
-        .isEqualTo(model.generator().generate(PROMPT, GREEDY).ids());
+    assertThat(results.get(0).ids()).isEqualTo(model.generator().generate(PROMPT, GREEDY).ids());
   }
 
   @Test

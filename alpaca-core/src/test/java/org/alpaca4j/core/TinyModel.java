@@ -70,8 +70,7 @@ final class TinyModel {
   private static ByteBuffer values(UnitLayout.Parameter parameter, DType dtype) {
     Random random = new Random(parameter.name().hashCode());
     int elements = (int) parameter.elements();
-    ByteBuffer bytes =
-        ByteBuffer.allocate(elements * dtype.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes = ByteBuffer.allocate(elements * dtype.bytes()).order(ByteOrder.LITTLE_ENDIAN);
     boolean norm = parameter.name().endsWith("norm.weight");
     for (int i = 0; i < elements; i++) {
       float value = (float) ((norm ? 1 : 0) + random.nextGaussian() * 0.3);

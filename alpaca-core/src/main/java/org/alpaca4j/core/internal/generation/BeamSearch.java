@@ -89,7 +89,8 @@ public final class BeamSearch {
   /**
    * Chooses the next tokens.
    *
-   * @param logProbabilities [beams][vocabulary], changed in place; in the first step one row will do
+   * @param logProbabilities [beams][vocabulary], changed in place; in the first step one row will
+   *     do
    */
   public void advance(float[][] logProbabilities) {
     int length = running[0].ids.length;
@@ -124,8 +125,7 @@ public final class BeamSearch {
     finished = top(merged);
 
     mayImprove = mayImprove && improvementPossible(length + 1);
-    done =
-        !mayImprove || (earlyStopping == EarlyStopping.TRUE && allFinished()) || allEnded;
+    done = !mayImprove || (earlyStopping == EarlyStopping.TRUE && allFinished()) || allEnded;
   }
 
   private static Beam scored(Beam beam, float score, boolean finished) {

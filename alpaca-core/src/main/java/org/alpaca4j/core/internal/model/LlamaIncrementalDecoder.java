@@ -245,19 +245,13 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       describePads();
       try (NDManager step = scope.newSubManager()) {
         PackedInput input = model.decoder().pack(step, ids, lengths, model.dtype());
-        keep(
-            call(
-                scope, "prefill", input.ids(), input.cos(), input.sin(), input.lengths(), cache));
+        keep(call(scope, "prefill", input.ids(), input.cos(), input.sin(), input.lengths(), cache));
       }
     }
 
     private NDArray allocate(int batch, int columns) {
       long[] shape = {
-        2L * config.numHiddenLayers(),
-        batch,
-        config.numKeyValueHeads(),
-        columns,
-        config.headDim()
+        2L * config.numHiddenLayers(), batch, config.numKeyValueHeads(), columns, config.headDim()
       };
       long elements = Arrays.stream(shape).reduce(1, Math::multiplyExact);
       try (NDArray flat = Tensors.zeros(scope, elements, dtype)) {
@@ -282,8 +276,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       if (Arrays.stream(pads).anyMatch(pad -> pad > 0)) {
         float[] hidden = new float[rows * capacity];
         for (int row = 0; row < rows; row++) {
-          Arrays.fill(
-              hidden, row * capacity, row * capacity + pads[row], Float.NEGATIVE_INFINITY);
+          Arrays.fill(hidden, row * capacity, row * capacity + pads[row], Float.NEGATIVE_INFINITY);
         }
         try (NDArray exact = scope.create(hidden, new Shape(rows, 1, 1, capacity))) {
           mask = Tensors.cast(scope, exact, dtype);
@@ -369,17 +362,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       try (NDManager step = scope.newSubManager()) {
         NDArray angles = dynamic ? dynamicFrequencies(step) : frequencies;
         NDArray columns = step.create(new long[] {length}).toDevice(Device.cpu(), false);
-        keep(
-            call(
-                scope,
-                "step",
-                ids,
-                columns,
-                padsArray,
-                angles,
-                rotaryScale,
-                mask,
-                valid(cache)));
+        keep(call(scope, "step", ids, columns, padsArray, angles, rotaryScale, mask, valid(cache)));
       }
       length++;
       if (dtype == DType.F32) {

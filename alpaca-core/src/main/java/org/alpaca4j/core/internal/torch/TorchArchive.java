@@ -32,8 +32,8 @@ final class TorchArchive {
    *
    * @param functions text of free functions, called as {@code __torch__.name(...)}
    * @param methods text of the methods of the module class, indented by two spaces
-   * @param constants the module's attributes: Long, Double, Boolean or String values, {@code long[]},
-   *     or a {@link TorchProgram.State} that the program fills itself
+   * @param constants the module's attributes: Long, Double, Boolean or String values, {@code
+   *     long[]}, or a {@link TorchProgram.State} that the program fills itself
    */
   static byte[] of(String functions, String methods, Map<String, Object> constants) {
     StringBuilder text = new StringBuilder(functions);
@@ -97,7 +97,7 @@ final class TorchArchive {
       if (value instanceof Long number) {
         integer(out, number);
       } else if (value instanceof long[] numbers) {
-        out.writeBytes("](");  // EMPTY_LIST MARK
+        out.writeBytes("]("); // EMPTY_LIST MARK
         for (long number : numbers) {
           integer(out, number);
         }

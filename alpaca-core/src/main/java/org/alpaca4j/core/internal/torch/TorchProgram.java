@@ -72,8 +72,8 @@ public final class TorchProgram implements AutoCloseable {
    *
    * @param device where its own constants live; tensors passed to it are on this device
    * @param anchor the class beside which the resource lies
-   * @param constants attributes read as {@code self.name}: Long, Double, Boolean, String,
-   *     {@code long[]}, or a {@link State}
+   * @param constants attributes read as {@code self.name}: Long, Double, Boolean, String, {@code
+   *     long[]}, or a {@link State}
    * @param resources the file names of the program's text; several are read as one program
    * @throws ai.djl.engine.EngineException if the text does not compile; the message shows the line
    */

@@ -90,8 +90,7 @@ class IncrementalDecoderParityIT {
       }
       int steps = Arrays.stream(sequences).mapToInt(s -> s.length).min().orElseThrow() - 1;
       int[][] prompts = new int[rows][];
-      Arrays.setAll(
-          prompts, row -> Arrays.copyOf(sequences[row], sequences[row].length - steps));
+      Arrays.setAll(prompts, row -> Arrays.copyOf(sequences[row], sequences[row].length - steps));
 
       try (Sequences batch = decoder.start(prompts, 1)) { // the cache has to grow
         for (int step = 0; ; step++) {
