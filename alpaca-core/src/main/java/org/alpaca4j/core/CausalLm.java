@@ -17,6 +17,8 @@ import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
@@ -25,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * close it. Thread-safe while its weights are not being trained.
  */
 public final class CausalLm implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CausalLm.class);
+
   /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
   private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
 
@@ -105,6 +109,7 @@ public final class CausalLm implements AutoCloseable {
      * @throws UnsupportedModelException if the architecture or an option of it is not supported
      */
     public CausalLm load() {
+      log.debug("loading {}", folder);
       // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
       CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
       CompletableFuture<Tokenizer> loading = loadTokenizer();
@@ -113,11 +118,12 @@ public final class CausalLm implements AutoCloseable {
         if (tokenizer != null && tokenizer.requiredEmbeddingRows() > config.vocabSize()) {
           config = config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
         }
+        join(engine);
         return new CausalLm(
             folder, LoadedModel.load(checkpoint, config, device, precision.dtype()), loading);
       } catch (RuntimeException | Error e) {
         if (loading != null && tokenizer == null) {
-          loading.thenAccept(Tokenizer::close);
+          var unused = loading.thenAccept(Tokenizer::close);
         }
         throw e;
       }
@@ -167,10 +173,17 @@ public final class CausalLm implements AutoCloseable {
     if (tokenizer == null) {
       return Tokenizer.load(folder); // tells what is missing
     }
+    return join(tokenizer);
+  }
+
+  private static <T extends @Nullable Object> T join(CompletableFuture<T> future) {
     try {
-      return tokenizer.join();
+      return future.join();
     } catch (CompletionException e) {
       if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      if (e.getCause() instanceof Error cause) {
         throw cause;
       }
       throw e;
@@ -352,7 +365,7 @@ public final class CausalLm implements AutoCloseable {
   @Override
   public synchronized void close() {
     if (tokenizer != null) {
-      tokenizer.thenAccept(Tokenizer::close);
+      var unused = tokenizer.thenAccept(Tokenizer::close);
     }
     if (decoder != null) {
       decoder.close();

@@ -90,12 +90,16 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
       return ops.quantized.linear_dynamic_fp16(h, self.packed[slot])
     return torch.linear(h, w)
 
-  def norm(self, x: Tensor, w: Tensor) -> Tensor:
-    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps)).mul_(w)
+  def norm(self, x: Tensor, w: Tensor, eps: Tensor) -> Tensor:
+    """As in llama.py, in fewer operators: in a step of one row, calling them is a good part of the time."""
+    norm = torch.linalg_vector_norm(x, 2, [-1], True, dtype=6)
+    inverse = torch.addcmul(eps, norm, norm, value=1.0 / x.size(-1)).rsqrt_()
+    return torch.mul(x, inverse.to(x.dtype)).mul_(w)
 
   def result(self, x: Tensor) -> Tuple[Tensor, Tensor]:
     """The most likely next token [rows] and the fp32 logits [rows, vocabulary] of the last layer's output."""
-    h = self.norm(x, self.weights[1 + self.layers * self.per_layer])
+    eps = torch.full([1], self.eps, dtype=6, device=x.device)
+    h = self.norm(x, self.weights[1 + self.layers * self.per_layer], eps)
     logits = self.product(h, 4 * self.layers, self.head_matrix()).to(6)
     return torch.argmax(logits, 1), logits
 
@@ -125,10 +129,10 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     last = torch.cumsum(lengths, 0).sub_(1).to(x.device)
     return self.result(x.index_select(0, last).to(cache.dtype))
 
-  def step(self, ids: Tensor, length: Tensor, pads: Tensor, frequencies: Tensor, scale: Tensor, mask: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
-    """Appends one token per row. ids [rows]; length [1]: columns in use; pads [rows] fp32."""
+  def step(self, ids: Tensor, columns: Tensor, pads: Tensor, frequencies: Tensor, scale: Tensor, mask: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
+    """Appends one token per row. ids [rows]; columns [1] in use; pads [rows] fp32."""
     torch.set_grad_enabled(False)
-    n = int(length)
+    n = int(columns)
     x = torch.embedding(self.weights[0], ids).to(cache.dtype)
     rows = x.size(0)
     angles = torch.rsub(pads, n).unsqueeze(1) * frequencies
@@ -138,34 +142,38 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     sin = torch.cat([-sin, sin], 1).unsqueeze(1)
     rotated = self.heads + self.kv_heads
     half = self.head_dim // 2
-    layers = cache.unbind(0)
+    eps = torch.full([1], self.eps, dtype=6, device=x.device)
+    column = torch.select(cache, 3, n).unbind(0)
+    past = torch.narrow(cache, 3, 0, n + 1).unbind(0)
+    hidden = mask
+    if mask.numel() > 0:
+      hidden = torch.narrow(mask, 3, 0, n + 1)
     for i in range(self.layers):
       at = 1 + i * self.per_layer
       w = self.weights[at:at + self.per_layer]
-      qkv = self.product(self.norm(x, w[0]), 4 * i, w[1])
+      qkv = self.product(self.norm(x, w[0], eps), 4 * i, w[1])
       if self.at_qkv_bias >= 0:
         qkv.add_(w[self.at_qkv_bias])
       qkv = qkv.view([rows, self.heads + 2 * self.kv_heads, self.head_dim])
       if self.at_head_norms >= 0:
         self.normalize_heads(qkv, w)
-      qk = qkv[:, :rotated]
+      qk = torch.narrow(qkv, 1, 0, rotated)
       turned = torch.roll(qk, [half], [2])
       qk.mul_(cos).addcmul_(turned, sin)
       q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-      keys = layers[2 * i]
-      values = layers[2 * i + 1]
-      torch.select(keys, 2, n).copy_(k)
-      torch.select(values, 2, n).copy_(v)
-      start = 0
-      if self.windows[i] > 0:
-        start = max(0, n + 1 - self.windows[i])
-      out = self.attend_cached(
-          q.unflatten(1, [self.kv_heads, self.group]), keys[:, :, start:n + 1], values[:, :, start:n + 1],
-          mask, start, n + 1)
+      column[2 * i].copy_(k)
+      column[2 * i + 1].copy_(v)
+      keys, values, seen = past[2 * i], past[2 * i + 1], hidden
+      if self.windows[i] > 0 and self.windows[i] <= n:
+        start, length = n + 1 - self.windows[i], self.windows[i]
+        keys, values = torch.narrow(keys, 2, start, length), torch.narrow(values, 2, start, length)
+        if mask.numel() > 0:
+          seen = torch.narrow(mask, 3, start, length)
+      out = self.attend_cached(q.view([rows, self.kv_heads, self.group, self.head_dim]), keys, values, seen)
       x.add_(self.product(out.reshape([rows, -1]), 4 * i + 1, w[2]))
       if self.at_o_bias >= 0:
         x.add_(w[self.at_o_bias])
-      gate_up = self.product(self.norm(x, w[3]), 4 * i + 2, w[4])
+      gate_up = self.product(self.norm(x, w[3], eps), 4 * i + 2, w[4])
       if self.at_gate_up_bias >= 0:
         gate_up.add_(w[self.at_gate_up_bias])
       x.add_(self.product(self.swiglu(gate_up), 4 * i + 3, w[5]))
@@ -173,17 +181,15 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
         x.add_(w[self.at_down_bias])
     return self.result(x)
 
-  def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, start: int, end: int) -> Tensor:
+  def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """q [rows, kv_heads, group, head_dim], the group's queries as if they were positions; k, v [rows, kv_heads, n, head_dim]."""
-    masked = mask.numel() > 0
     if self.cpu_kernel:
-      if masked:
-        part = mask[:, :, :, start:end]
-        return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=part)[0]
+      if mask.numel() > 0:
+        return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=mask)[0]
       return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False)[0]
     scores = torch.matmul(q, k.transpose(2, 3)).to(6) / (q.size(3) ** 0.5)
-    if masked:
-      scores = scores + mask[:, :, :, start:end]
+    if mask.numel() > 0:
+      scores = scores + mask
     return torch.matmul(torch.softmax(scores, -1).to(v.dtype), v)
 
   def select_rows(self, source: Tensor, target: Tensor, rows: Tensor, length: Tensor) -> Tensor:
