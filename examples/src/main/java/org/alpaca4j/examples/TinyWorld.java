@@ -123,10 +123,10 @@ final class TinyWorld {
     List<String> stories = new ArrayList<>(count);
     while (stories.size() < count) {
       stories.add(
-          switch (random.nextInt(5)) {
+          switch (random.nextInt(6)) {
             case 0, 1 -> portrait(any(people, random), random);
             case 2 -> arithmetic(random);
-            case 3 -> shelf(row(random), random);
+            case 3, 4 -> shelf(row(random), random);
             default -> walk(row(random), random);
           });
     }
@@ -231,7 +231,7 @@ final class TinyWorld {
 
   private static String arithmetic(Random random) {
     List<String> lines = new ArrayList<>();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
       int a = 1 + random.nextInt(LARGEST_ADDEND);
       int b = 1 + random.nextInt(LARGEST_ADDEND);
       String sum = any(List.of("%d and %d make %d.", "%d plus %d is %d."), random);
