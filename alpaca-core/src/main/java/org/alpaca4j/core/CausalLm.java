@@ -5,10 +5,20 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import org.alpaca4j.core.ChatTemplate.RenderOptions;
+import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
@@ -17,14 +27,26 @@ import org.jspecify.annotations.Nullable;
  * close it. Thread-safe while its weights are not being trained.
  */
 public final class CausalLm implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(CausalLm.class);
+
   /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
-  private static final List<String> COMPANIONS = List.of("generation_config.json");
+  private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
+
+  private static final String TOKENIZER_FILE = "tokenizer.json";
+
+  /** What {@link #chat(String)} tells a model that knows system messages. */
+  public static final String DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
 
   private final Path folder;
   private final LoadedModel model;
-  private @Nullable Tokenizer tokenizer;
+  private final @Nullable CompletableFuture<Tokenizer> tokenizer;
+  private @Nullable IncrementalDecoder decoder;
+  private @Nullable Generator generator;
+  private @Nullable GenerationConfig generationConfig;
+  private @Nullable PromptTemplate promptTemplate;
 
-  private CausalLm(Path folder, LoadedModel model, @Nullable Tokenizer tokenizer) {
+  private CausalLm(
+      Path folder, LoadedModel model, @Nullable CompletableFuture<Tokenizer> tokenizer) {
     this.folder = folder;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -87,14 +109,48 @@ public final class CausalLm implements AutoCloseable {
      * @throws UnsupportedModelException if the architecture or an option of it is not supported
      */
     public CausalLm load() {
+      log.debug("loading {}", folder);
+      // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
+      CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
+      CompletableFuture<Tokenizer> loading = loadTokenizer();
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         ModelConfig config = checkpoint.config();
         if (tokenizer != null && tokenizer.requiredEmbeddingRows() > config.vocabSize()) {
           config = config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
         }
+        join(engine);
         return new CausalLm(
-            folder, LoadedModel.load(checkpoint, config, device, precision.dtype()), tokenizer);
+            folder, LoadedModel.load(checkpoint, config, device, precision.dtype()), loading);
+      } catch (RuntimeException | Error e) {
+        if (loading != null && tokenizer == null) {
+          var unused = loading.thenAccept(Tokenizer::close);
+        }
+        throw e;
       }
+    }
+
+    /** Reads the tokenizer while the weights are read: each takes its time. */
+    private @Nullable CompletableFuture<Tokenizer> loadTokenizer() {
+      if (tokenizer != null) {
+        return CompletableFuture.completedFuture(tokenizer);
+      }
+      if (!Files.exists(folder.resolve(TOKENIZER_FILE))) {
+        return null;
+      }
+      CompletableFuture<Tokenizer> result = new CompletableFuture<>();
+      Thread thread =
+          new Thread(
+              () -> {
+                try {
+                  result.complete(Tokenizer.load(folder));
+                } catch (RuntimeException | Error e) {
+                  result.completeExceptionally(e);
+                }
+              },
+              "alpaca4j-tokenizer");
+      thread.setDaemon(true);
+      thread.start();
+      return result;
     }
   }
 
@@ -109,15 +165,29 @@ public final class CausalLm implements AutoCloseable {
   }
 
   /**
-   * Returns the tokenizer, reading it from the folder on the first call; closed with the model.
+   * Returns the tokenizer; closed with the model.
    *
    * @throws TokenizerException if the folder has none, or one that cannot be read
    */
-  public synchronized Tokenizer tokenizer() {
+  public Tokenizer tokenizer() {
     if (tokenizer == null) {
-      tokenizer = Tokenizer.load(folder);
+      return Tokenizer.load(folder); // tells what is missing
     }
-    return tokenizer;
+    return join(tokenizer);
+  }
+
+  private static <T extends @Nullable Object> T join(CompletableFuture<T> future) {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      if (e.getCause() instanceof Error cause) {
+        throw cause;
+      }
+      throw e;
+    }
   }
 
   /** Returns where the weights are. */
@@ -172,9 +242,10 @@ public final class CausalLm implements AutoCloseable {
         writer.copy(file);
       }
     }
-    if (tokenizer != null || Files.exists(folder.resolve("tokenizer.json"))) {
+    if (tokenizer != null) {
       writer.files(tokenizer()::save);
     }
+    promptTemplate().ifPresent(template -> writer.files(template::save));
     writer.build().write((name, out) -> model.write(name, dtype, out));
   }
 
@@ -183,10 +254,126 @@ public final class CausalLm implements AutoCloseable {
     return model;
   }
 
+  /** Returns the generator of this model, which is closed with it. */
+  public synchronized Generator generator() {
+    if (generator == null) {
+      decoder = model.decoder().incremental(model);
+      generator =
+          new Generator(
+              decoder,
+              config(),
+              this::generationConfig,
+              () -> tokenizer == null ? null : tokenizer());
+    }
+    return generator;
+  }
+
+  /**
+   * Returns the options of generation that the model comes with.
+   *
+   * @throws CheckpointException see {@link GenerationConfig#load}
+   */
+  public synchronized GenerationConfig generationConfig() {
+    if (generationConfig == null) {
+      generationConfig = GenerationConfig.load(folder);
+    }
+    return generationConfig;
+  }
+
+  /**
+   * Returns the prompt template that this model was trained with: the one set, else the folder's.
+   */
+  public synchronized Optional<PromptTemplate> promptTemplate() {
+    if (promptTemplate == null) {
+      promptTemplate = PromptTemplate.load(folder).orElse(null);
+    }
+    return Optional.ofNullable(promptTemplate);
+  }
+
+  /** Sets the prompt template that {@link #chat} uses and {@link #save} writes. */
+  public synchronized void usePromptTemplate(PromptTemplate template) {
+    promptTemplate = template;
+  }
+
+  /**
+   * Answers an instruction or a question, with the template stored with the model: its prompt
+   * template if it has one, else its chat template with the system message {@value
+   * #DEFAULT_SYSTEM_MESSAGE}; for another one, or none, see {@link #chat(List)}.
+   *
+   * @return the answer's text, without special tokens; at most {@link
+   *     GenerationConfig#maxNewTokens} tokens
+   * @throws ChatTemplateException if the model has neither template
+   */
+  public String chat(String prompt) {
+    List<ChatMessage> messages = new ArrayList<>();
+    if (promptTemplate().isEmpty()) {
+      messages.add(ChatMessage.system(DEFAULT_SYSTEM_MESSAGE));
+    }
+    messages.add(ChatMessage.user(prompt));
+    return chat(messages);
+  }
+
+  /**
+   * Answers a conversation, whose messages are rendered as they are.
+   *
+   * @throws ChatTemplateException if the model has no template, or one that cannot render these
+   *     messages: a prompt template takes a single one of the user
+   */
+  public String chat(List<ChatMessage> messages) {
+    return chat(messages, generationConfig(), (sequence, id, text) -> true).text();
+  }
+
+  /**
+   * As {@link #chat(List)}, with options and a listener that hears of the answer as it comes.
+   *
+   * @param config without beams
+   */
+  public GenerationResult chat(
+      List<ChatMessage> messages, GenerationConfig config, TokenListener listener) {
+    return generator().generate(chatIds(messages), config, listener);
+  }
+
+  /**
+   * Returns the token ids of a conversation up to where the answer begins, as {@link #chat} gives
+   * them to the model.
+   *
+   * @throws ChatTemplateException see {@link #chat(List)}
+   */
+  public int[] chatIds(List<ChatMessage> messages) {
+    Tokenizer tokens = tokenizer();
+    Optional<PromptTemplate> prompt = promptTemplate();
+    if (prompt.isPresent()) {
+      if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
+        throw new ChatTemplateException(
+            folder
+                + ": the model's prompt template takes one message of the user, not "
+                + messages.stream().map(ChatMessage::role).toList());
+      }
+      int[] text = tokens.encodeIds(prompt.get().render(messages.get(0).content(), null), false);
+      int[] prefix = tokens.prefixIds();
+      int[] ids = Arrays.copyOf(prefix, prefix.length + text.length);
+      System.arraycopy(text, 0, ids, prefix.length, text.length);
+      return ids;
+    }
+    ChatTemplate template =
+        ChatTemplate.load(folder)
+            .orElseThrow(
+                () ->
+                    new ChatTemplateException(
+                        folder
+                            + ": neither a chat template nor a prompt template; set one with"
+                            + " usePromptTemplate, or give token ids to generator()"));
+    String text = template.render(messages, RenderOptions.withGenerationPrompt()).text();
+    return tokens.encodeIds(text, false);
+  }
+
   @Override
   public synchronized void close() {
     if (tokenizer != null) {
-      tokenizer.close();
+      var unused = tokenizer.thenAccept(Tokenizer::close);
+    }
+    if (decoder != null) {
+      decoder.close();
     }
     model.close();
   }

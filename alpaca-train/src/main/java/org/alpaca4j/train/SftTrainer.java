@@ -53,6 +53,9 @@ public final class SftTrainer {
     evalDataset = builder.evalDataset;
     config = builder.config;
     listeners = List.copyOf(builder.listeners);
+    if (builder.promptTemplate != null) {
+      model.usePromptTemplate(builder.promptTemplate);
+    }
     checkpoints =
         new TrainingCheckpoints(
             builder.outputDirectory, model, config, builder.promptTemplate, builder.saveDtype);

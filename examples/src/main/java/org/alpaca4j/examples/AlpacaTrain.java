@@ -212,17 +212,26 @@ public final class AlpacaTrain implements Callable<Integer> {
       description = "adamw_torch or adamw_torch_fused; both are the same here")
   private String optimizer = "adamw_torch";
 
-  @Option(names = "--fsdp", paramLabel = "TEXT", description = "not supported yet; leave it out")
+  @Option(
+      names = "--fsdp",
+      arity = "0..1",
+      fallbackValue = "",
+      paramLabel = "TEXT",
+      description = "not supported yet; leave it out")
   private String fsdp = "";
 
   @Option(
       names = "--fsdp_transformer_layer_cls_to_wrap",
+      arity = "0..1",
+      fallbackValue = "",
       paramLabel = "NAME",
       description = "not supported yet; leave it out")
   private String fsdpLayerClass = "";
 
   @Option(
       names = "--deepspeed",
+      arity = "0..1",
+      fallbackValue = "",
       paramLabel = "FILE",
       description = "not supported yet; leave it out")
   private String deepspeed = "";

@@ -2,15 +2,23 @@ package org.alpaca4j.examples;
 
 import ai.djl.Device;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.ChatMessage;
+import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.data.DataException;
+import org.alpaca4j.data.InstructionReader;
+import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
 import org.alpaca4j.train.ModelEvaluator;
 import org.alpaca4j.train.ModelEvaluator.ExampleLoss;
 import org.jspecify.annotations.Nullable;
@@ -107,14 +115,17 @@ public final class Evaluate implements Callable<Integer> {
   @Override
   public Integer call() {
     ExampleCommand.requireAtLeastOne(spec, "--limit", limit);
+    ExampleCommand.requireAtLeastOne(spec, "--max_length", maxLength);
     ExampleCommand.useThreads(spec, threads);
     long start = System.nanoTime();
     try (CausalLm lm = load();
-        ModelEvaluator evaluator = ModelEvaluator.of(lm);
         JsonLines lines = JsonLines.create(out)) {
-      SupervisedDataset dataset = dataset(lm.tokenizer());
-      List<ExampleLoss> losses = evaluator.losses(dataset);
-      Map<String, Number> mean = write(dataset, losses, lines);
+      Examples examples = chat ? chatExamples(lm.tokenizer()) : alpacaExamples(lm.tokenizer());
+      List<ExampleLoss> losses;
+      try (ModelEvaluator evaluator = ModelEvaluator.of(lm)) {
+        losses = evaluator.losses(examples.dataset());
+      }
+      Map<String, Number> mean = write(examples, losses, lines);
       mean.put("seconds", (System.nanoTime() - start) / 1e9);
       System.out.println(JsonLines.toJson(mean));
     }
@@ -131,7 +142,16 @@ public final class Evaluate implements Callable<Integer> {
     }
   }
 
-  private SupervisedDataset dataset(Tokenizer tokenizer) {
+  /**
+   * What can be evaluated.
+   *
+   * @param dataset the examples with a supervised token
+   * @param indexes the record that each was made of
+   * @param records how many records there are
+   */
+  private record Examples(SupervisedDataset dataset, int[] indexes, int records) {}
+
+  private Examples alpacaExamples(Tokenizer tokenizer) {
     SupervisedDataset.Builder builder =
         SupervisedDataset.builder()
             .tokenizer(tokenizer)
@@ -140,18 +160,72 @@ public final class Evaluate implements Callable<Integer> {
     if (limit != null) {
       builder.limit(limit);
     }
-    return (DataFile.isArray(data) ? builder.json(data) : builder.jsonl(data)).build();
+    SupervisedDataset dataset =
+        (DataFile.isArray(data) ? builder.json(data) : builder.jsonl(data)).build();
+    return new Examples(
+        dataset,
+        IntStream.range(0, dataset.size()).map(dataset::recordIndex).toArray(),
+        dataset.report().records());
+  }
+
+  /** The user's turn up to the open answer from the chat template, then answer and end token. */
+  private Examples chatExamples(Tokenizer tokenizer) {
+    ChatTemplate template =
+        tokenizer
+            .chatTemplate()
+            .orElseThrow(
+                () -> new DataException(model + ": has no chat template; leave out --chat"));
+    int end = tokenizer.tokenToId("<|im_end|>").orElseGet(() -> tokenizer.eosId().orElseThrow());
+    List<InstructionRecord> records =
+        DataFile.isArray(data)
+            ? InstructionReader.readJson(data)
+            : InstructionReader.readJsonl(data);
+    int count = limit == null ? records.size() : Math.min(limit, records.size());
+    List<SupervisedExample> examples =
+        IntStream.range(0, count)
+            .parallel()
+            .mapToObj(i -> chatExample(records.get(i), template, tokenizer, end))
+            .toList();
+    int[] indexes =
+        IntStream.range(0, count).filter(i -> examples.get(i).supervisedTokens() > 0).toArray();
+    return new Examples(
+        SupervisedDataset.of(IntStream.of(indexes).mapToObj(examples::get).toList()),
+        indexes,
+        count);
+  }
+
+  private SupervisedExample chatExample(
+      InstructionRecord record, ChatTemplate template, Tokenizer tokenizer, int end) {
+    String content =
+        record.input().isEmpty()
+            ? record.instruction()
+            : record.instruction() + "\n" + record.input();
+    String opened =
+        template
+            .render(
+                List.of(ChatMessage.user(content)),
+                ChatTemplate.RenderOptions.withGenerationPrompt())
+            .text();
+    int[] source = tokenizer.encodeIds(opened, false);
+    int[] answer = tokenizer.encodeIds(record.output(), false);
+    int[] ids = Arrays.copyOf(source, source.length + answer.length + 1);
+    System.arraycopy(answer, 0, ids, source.length, answer.length);
+    ids[ids.length - 1] = end;
+    int[] labels = ids.clone();
+    Arrays.fill(labels, 0, source.length, SupervisedExample.IGNORE_INDEX);
+    int length = Math.min(ids.length, maxLength);
+    return new SupervisedExample(Arrays.copyOf(ids, length), Arrays.copyOf(labels, length));
   }
 
   /** Writes a line per record, in order, also for those without a supervised token. */
   private static Map<String, Number> write(
-      SupervisedDataset dataset, List<ExampleLoss> losses, JsonLines lines) {
+      Examples examples, List<ExampleLoss> losses, JsonLines lines) {
     double sum = 0;
     long supervised = 0;
     int next = 0;
-    for (int record = 0; record < dataset.report().records(); record++) {
+    for (int record = 0; record < examples.records(); record++) {
       ExampleLoss loss = new ExampleLoss(Double.NaN, 0);
-      if (next < losses.size() && dataset.recordIndex(next) == record) {
+      if (next < losses.size() && examples.indexes()[next] == record) {
         loss = losses.get(next++);
         sum += loss.loss() * loss.supervisedTokens();
         supervised += loss.supervisedTokens();
@@ -164,10 +238,10 @@ public final class Evaluate implements Callable<Integer> {
     }
     Map<String, Number> mean = new LinkedHashMap<>();
     mean.put("mean_loss", sum / supervised);
-    mean.put("records", dataset.report().records());
-    mean.put("records_without_supervised_token", dataset.report().dropped());
+    mean.put("records", examples.records());
+    mean.put("records_without_supervised_token", examples.records() - losses.size());
     mean.put("supervised_tokens", supervised);
-    mean.put("tokens", dataset.report().tokens());
+    mean.put("tokens", examples.dataset().report().tokens());
     return mean;
   }
 }

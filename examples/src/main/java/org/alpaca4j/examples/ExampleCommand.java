@@ -83,6 +83,21 @@ final class ExampleCommand {
   }
 
   /**
+   * Refuses a text that did not survive its way here: where the locale has no UTF-8, Java gets the
+   * replacement character in place of every other one, and a model would be asked nonsense.
+   */
+  static void requireReadable(CommandSpec spec, String option, @Nullable String text) {
+    if (text != null && text.indexOf('\uFFFD') >= 0) {
+      throw refusal(
+          spec.commandLine(),
+          option
+              + " has characters that this locale cannot pass on: \""
+              + text
+              + "\"; set LC_ALL=C.UTF-8 (or another UTF-8 locale)");
+    }
+  }
+
+  /**
    * Sets the number of threads of the model's arithmetic, if one is given. To be called before any
    * model is loaded: DJL reads it when it starts its engine.
    */

@@ -167,6 +167,14 @@ class AlpacaTrainTest {
     assertThat(run.err()).doesNotContain("not supported").contains("m: does not exist");
   }
 
+  /** {@code exec:java} drops an empty argument on its way. */
+  @Test
+  void anFsdpWithoutAnyValueIsAcceptedToo() {
+    CommandRun run = CommandRun.of(new AlpacaTrain(), withRequired("--fsdp", "--tf32", "False"));
+
+    assertThat(run.err()).doesNotContain("--fsdp").contains("m: does not exist");
+  }
+
   @Test
   void booleansAreWrittenAsInPython() {
     assertThat(configOf("--bf16", "True").precision()).isEqualTo(Precision.BFLOAT16);

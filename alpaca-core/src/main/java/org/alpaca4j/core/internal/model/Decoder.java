@@ -122,6 +122,9 @@ public interface Decoder extends AutoCloseable {
       UnitTensors headGradient,
       boolean accumulate);
 
+  /** Returns a reader of sequences token by token, which uses a model of this family's weights. */
+  IncrementalDecoder incremental(LoadedModel model);
+
   @Override
   void close();
 }

@@ -24,7 +24,11 @@ import org.jspecify.annotations.Nullable;
 public final class LlamaDecoder implements Decoder {
   private static final int ABSENT = -1;
 
+  /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
+  private static final long LONGEST_BY_PRODUCTS = 512;
+
   private final ModelConfig config;
+  private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units = new ArrayList<>();
@@ -40,19 +44,19 @@ public final class LlamaDecoder implements Decoder {
    * @param device where weights and hidden states are
    */
   public LlamaDecoder(ModelConfig config, Device device) {
-    this(config, device, device.getDeviceType().equals(Device.Type.CPU));
+    this(config, device, device.getDeviceType().equals(Device.Type.CPU), LONGEST_BY_PRODUCTS);
   }
 
   /**
    * As {@link #LlamaDecoder(ModelConfig, Device)}.
    *
-   * @param cpuKernel whether attention is computed by the CPU's fused kernel or by the plain
-   *     operators that every device has
+   * @param cpuKernel whether the CPU's fused attention may be used; without it attention is
+   *     computed by matrix products, as on every other device
+   * @param longestByProducts longest example, in tokens, for which it is not used
    */
-  LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel) {
+  LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.config = config;
-    Map<String, Object> constants = new HashMap<>();
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
     constants.put("group", (long) config.numAttentionHeads() / config.numKeyValueHeads());
@@ -60,7 +64,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("intermediate", (long) config.intermediateSize());
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", cpuKernel);
-    layOut(constants);
+    constants.put("longest_by_products", longestByProducts);
+    layOut();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     overwrite = onCpu(0f);
@@ -82,7 +87,7 @@ public final class LlamaDecoder implements Decoder {
   }
 
   /** Declares every unit's parameters; the places of the optional ones become constants. */
-  private void layOut(Map<String, Object> constants) {
+  private void layOut() {
     long hidden = config.hiddenSize();
     long q = (long) config.numAttentionHeads() * config.headDim();
     long kv = (long) config.numKeyValueHeads() * config.headDim();
@@ -383,6 +388,11 @@ public final class LlamaDecoder implements Decoder {
         matrix(embedding, head),
         headGradient.argument(0),
         matrix(embeddingGradient, headGradient));
+  }
+
+  @Override
+  public IncrementalDecoder incremental(LoadedModel model) {
+    return new LlamaIncrementalDecoder(model, new HashMap<>(constants));
   }
 
   @Override

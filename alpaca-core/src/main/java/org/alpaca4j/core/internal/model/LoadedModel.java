@@ -8,7 +8,6 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -79,36 +78,50 @@ public final class LoadedModel implements AutoCloseable {
       checkpoint.requireTied(HEAD, EMBEDDING);
     }
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
-      Map<Path, NDArray> files = new HashMap<>();
+      List<Path> paths = new ArrayList<>();
+      List<NDArray> files = new ArrayList<>();
       for (UnitLayout layout : decoder.units()) {
         UnitTensors unit = UnitTensors.zeros(manager, layout, dtype);
         units.add(unit);
+        List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {
-          copy(checkpoint.tensor(parameter.name()), files, scope, unit, parameter);
+          TensorInfo info = checkpoint.tensor(parameter.name());
+          int file = paths.indexOf(info.file());
+          if (file < 0) {
+            file = paths.size();
+            paths.add(info.file());
+            files.add(Tensors.map(scope, info.file(), info.file().toFile().length()));
+          }
+          if (Arrays.equals(info.shape(), parameter.shapeArray())) {
+            parts.add(
+                new Tensors.Part(
+                    parameter.flat(),
+                    parameter.offset(),
+                    parameter.elements(),
+                    file,
+                    info.offset(),
+                    info.byteLength(),
+                    info.dtype()));
+          } else {
+            copyGrowing(info, files.get(file), scope, unit, parameter);
+          }
         }
+        unit.read(files.toArray(NDArray[]::new), parts);
       }
     }
   }
 
-  private static void copy(
+  private static void copyGrowing(
       TensorInfo info,
-      Map<Path, NDArray> files,
+      NDArray file,
       NDManager scope,
       UnitTensors unit,
       UnitLayout.Parameter parameter) {
-    NDArray file =
-        files.computeIfAbsent(
-            info.file(), path -> Tensors.map(scope, path, path.toFile().length()));
     try (NDManager step = scope.newSubManager()) {
       NDArray source =
           Tensors.interpret(
               step, file, info.offset(), info.byteLength(), info.dtype(), info.shape());
-      NDArray target = unit.parameter(step, parameter);
-      if (Arrays.equals(info.shape(), parameter.shapeArray())) {
-        Tensors.copy(target, source);
-      } else {
-        Tensors.copyGrowing(target, source);
-      }
+      Tensors.copyGrowing(unit.parameter(step, parameter), source);
     }
   }
 

@@ -26,9 +26,12 @@ public final class UnitTensors implements AutoCloseable {
     this.manager = manager;
     this.flats = flats;
     arguments =
-        layout.arguments().stream()
-            .map(a -> Tensors.view(manager, flats[a.flat()], a.offset(), a.shapeArray()))
-            .toArray(NDArray[]::new);
+        Tensors.views(
+            manager,
+            flats,
+            layout.arguments().stream()
+                .map(a -> new Tensors.View(a.flat(), a.offset(), a.shapeArray()))
+                .toList());
   }
 
   /** Allocates zeros on the parent's device; freed by {@link #close} or with the parent. */
@@ -131,6 +134,11 @@ public final class UnitTensors implements AutoCloseable {
             }
           });
     }
+  }
+
+  /** Copies parts of mapped files to their places, in one call. */
+  void read(NDArray[] files, List<Tensors.Part> parts) {
+    Tensors.read(flats, files, parts);
   }
 
   /** Copies all values of another set in the same layout, converting the dtype. */

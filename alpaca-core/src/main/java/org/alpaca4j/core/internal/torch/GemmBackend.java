@@ -48,10 +48,10 @@ public final class GemmBackend {
    */
   private static final double LARGEST_FP32_ERROR = 2e-3;
 
-  private static final int ROWS = 384;
+  private static final int ROWS = 192;
   private static final int DEPTH = 768;
   private static final int COLUMNS = 1024;
-  private static final int ROUNDS = 4;
+  private static final int ROUNDS = 3;
 
   /** Who multiplies fp32 matrices. */
   public enum Choice {
@@ -140,7 +140,7 @@ public final class GemmBackend {
   /** The faster of a few products. */
   private static double seconds(TorchProgram program, NDArray x, NDArray w) {
     long best = Long.MAX_VALUE;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
       long start = System.nanoTime();
       program.run("multiply", x, w);
       best = Math.min(best, System.nanoTime() - start);

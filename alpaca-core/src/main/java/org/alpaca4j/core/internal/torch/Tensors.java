@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.DType;
 
@@ -21,6 +22,9 @@ public final class Tensors {
   private static final class Holder {
     static final TorchProgram PROGRAM =
         TorchProgram.load(Device.cpu(), Tensors.class, Map.of(), "tensors.py");
+
+    /** Owner of numbers that are passed to programs; making a manager for each is dear. */
+    static final NDManager NUMBERS = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
   }
 
   /** Returns zeros [elements] on the manager's device, owned by the manager. */
@@ -49,11 +53,57 @@ public final class Tensors {
    * shape; owned by {@code manager}.
    */
   public static NDArray view(NDManager manager, NDArray flat, long offset, long... shape) {
-    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
-      long[] spec = new long[shape.length + 1];
-      spec[0] = offset;
-      System.arraycopy(shape, 0, spec, 1, shape.length);
-      return Holder.PROGRAM.callForOne(manager, "view", flat, scope.create(spec));
+    long[] spec = new long[shape.length + 1];
+    spec[0] = offset;
+    System.arraycopy(shape, 0, spec, 1, shape.length);
+    try (NDArray numbers = numbers(spec)) {
+      return Holder.PROGRAM.callForOne(manager, "view", flat, numbers);
+    }
+  }
+
+  /** A view: which of several flats it is of, from which element on, in which shape. */
+  public record View(int flat, long offset, long[] shape) {}
+
+  /** As {@link #view}, several at once; of one or two dimensions. */
+  public static NDArray[] views(NDManager manager, NDArray[] flats, List<View> views) {
+    if (views.isEmpty()) {
+      return new NDArray[0];
+    }
+    long[] spec = new long[4 * views.size()];
+    for (int i = 0; i < views.size(); i++) {
+      View view = views.get(i);
+      spec[4 * i] = view.flat();
+      spec[4 * i + 1] = view.offset();
+      spec[4 * i + 2] = view.shape()[0];
+      spec[4 * i + 3] = view.shape().length == 1 ? 0 : view.shape()[1];
+    }
+    try (NDArray numbers = numbers(spec)) {
+      return Holder.PROGRAM.call(manager, "views", flats, numbers).toArray(new NDArray[0]);
+    }
+  }
+
+  /** Where a part of a mapped file goes: an offset in elements in one of several flats. */
+  public record Part(
+      int flat, long flatOffset, long elements, int file, long offset, long length, DType dtype) {}
+
+  /** Copies parts of mapped files into flats, converting the dtype, in one call. */
+  public static void read(NDArray[] flats, NDArray[] files, List<Part> parts) {
+    long[] spec = new long[8 * parts.size()];
+    int at = 0;
+    for (Part part : parts) {
+      spec[at++] = part.flat();
+      spec[at++] = part.flatOffset();
+      spec[at++] = part.elements();
+      spec[at++] = part.file();
+      spec[at++] = part.offset();
+      spec[at++] = part.length();
+      spec[at++] = part.dtype().torchScalarType();
+      spec[at++] = part.dtype().bytes();
+    }
+    if (at > 0) {
+      try (NDArray numbers = numbers(spec)) {
+        Holder.PROGRAM.run("read", flats, files, numbers);
+      }
     }
   }
 
@@ -145,6 +195,11 @@ public final class Tensors {
   public interface BytesReader<E extends Exception> {
     /** Uses the bytes between position and limit. */
     void read(ByteBuffer bytes) throws E;
+  }
+
+  /** A tensor on the CPU, to be closed. */
+  private static NDArray numbers(long[] values) {
+    return Holder.NUMBERS.create(values);
   }
 
   private static NDArray number(NDManager manager, long value) {

@@ -32,7 +32,8 @@ final class TorchArchive {
    *
    * @param functions text of free functions, called as {@code __torch__.name(...)}
    * @param methods text of the methods of the module class, indented by two spaces
-   * @param constants the module's attributes: Long, Double, Boolean or String values
+   * @param constants the module's attributes: Long, Double, Boolean or String values, {@code
+   *     long[]}, or a {@link TorchProgram.State} that the program fills itself
    */
   static byte[] of(String functions, String methods, Map<String, Object> constants) {
     StringBuilder text = new StringBuilder(functions);
@@ -68,8 +69,15 @@ final class TorchArchive {
     if (value instanceof String) {
       return "str";
     }
+    if (value instanceof long[]) {
+      return "List[int]";
+    }
+    if (value instanceof TorchProgram.State state) {
+      return state.type();
+    }
     throw new IllegalArgumentException(
-        "a program constant is a Long, Double, Boolean or String, not " + value.getClass());
+        "a program constant is a Long, Double, Boolean, String, long[] or State, not "
+            + value.getClass());
   }
 
   /** The module object: class {@code __torch__.M} with a dictionary of attributes as its state. */
@@ -87,9 +95,15 @@ final class TorchArchive {
       unicode(out, constant.getKey());
       Object value = constant.getValue();
       if (value instanceof Long number) {
-        out.write(0x8a); // LONG1
-        out.write(Long.BYTES);
-        out.writeLong(Long.reverseBytes(number));
+        integer(out, number);
+      } else if (value instanceof long[] numbers) {
+        out.writeBytes("]("); // EMPTY_LIST MARK
+        for (long number : numbers) {
+          integer(out, number);
+        }
+        out.writeBytes("e"); // APPENDS
+      } else if (value instanceof TorchProgram.State) {
+        out.writeBytes("]"); // EMPTY_LIST
       } else if (value instanceof Double number) {
         out.write('G'); // BINFLOAT
         out.writeDouble(number);
@@ -101,6 +115,12 @@ final class TorchArchive {
     }
     out.writeBytes("ub."); // SETITEMS BUILD STOP
     return bytes.toByteArray();
+  }
+
+  private static void integer(DataOutputStream out, long value) throws IOException {
+    out.write(0x8a); // LONG1
+    out.write(Long.BYTES);
+    out.writeLong(Long.reverseBytes(value));
   }
 
   private static void unicode(DataOutputStream out, String text) throws IOException {

@@ -42,6 +42,25 @@ public final class TorchProgram implements AutoCloseable {
   private final PtSymbolBlock module;
   private final Map<String, NDArray> methods = new ConcurrentHashMap<>();
 
+  /** A list that belongs to a program's module: empty at first, filled by its methods. */
+  public enum State {
+    /** Tensors. */
+    TENSORS("List[Tensor]"),
+
+    /** Matrices that FBGEMM keeps in fp16 in an order of its own. */
+    PACKED_MATRICES("List[__torch__.torch.classes.quantized.LinearPackedParamsBase]");
+
+    private final String type;
+
+    State(String type) {
+      this.type = type;
+    }
+
+    String type() {
+      return type;
+    }
+  }
+
   private TorchProgram(String name, NDManager manager, PtSymbolBlock module) {
     this.name = name;
     this.manager = manager;
@@ -53,7 +72,8 @@ public final class TorchProgram implements AutoCloseable {
    *
    * @param device where its own constants live; tensors passed to it are on this device
    * @param anchor the class beside which the resource lies
-   * @param constants attributes read as {@code self.name}: Long, Double, Boolean or String
+   * @param constants attributes read as {@code self.name}: Long, Double, Boolean, String, {@code
+   *     long[]}, or a {@link State}
    * @param resources the file names of the program's text; several are read as one program
    * @throws ai.djl.engine.EngineException if the text does not compile; the message shows the line
    */

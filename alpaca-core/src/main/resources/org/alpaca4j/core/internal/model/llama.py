@@ -66,30 +66,42 @@ def attention_mask(n: int, window: int, like: Tensor) -> Tensor:
     return torch.zeros([n, n], dtype=like.dtype, device=like.device).masked_fill_(allowed.logical_not(), float("-inf"))
 
 
-def math_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """Attention by plain operators, for devices without a kernel of their own here; returns output and log-sum-exp.
+def grouped(x: Tensor) -> Tensor:
+    """[kv_heads, group, n, head_dim] -> [kv_heads, group * n, head_dim] fp32, a copy."""
+    return x.to(6, copy=True, memory_format=0).view([x.size(0), x.size(1) * x.size(2), x.size(3)])
 
-    As in the fused kernels, what is subtracted or exponentiated is never rounded to bf16: scores, and dp below."""
+
+def product_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
+    """Attention of one example by matrix products, in fp32: q [kv_heads, group, n, head_dim], k and v [kv_heads, n,
+    head_dim]. Returns output and log-sum-exp [kv_heads, group, n]."""
     n = q.size(2)
-    scores = torch.matmul(q.to(6), k.to(6).transpose(2, 3)) / (q.size(3) ** 0.5)
-    scores = scores + __torch__.attention_mask(n, window if window > 0 else n, scores)
-    lse = torch.logsumexp(scores, [-1])
-    return torch.matmul(torch.exp(scores - lse.unsqueeze(-1)).to(v.dtype), v), lse
+    scores = torch.bmm(__torch__.grouped(q).mul_(q.size(3) ** -0.5), k.to(6).transpose(1, 2))
+    by_query = scores.view([q.size(0), q.size(1), n, n])
+    by_query.add_(__torch__.attention_mask(n, window if window > 0 else n, scores))
+    largest = by_query.amax([-1])
+    torch._softmax(scores, 2, False, out=scores)
+    lse = largest - by_query.amax([-1]).log_()
+    return torch.bmm(scores, v.to(6)).view(q.shape), lse
 
 
-def math_attention_backward(
+def product_attention_backward(
     do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int
 ) -> Tuple[Tensor, Tensor, Tensor]:
+    """Gradients of q, in its shape, and of k and v [kv_heads, n, head_dim]; fp32."""
     n = q.size(2)
-    scale = 1.0 / (q.size(3) ** 0.5)
-    scores = torch.matmul(q.to(6), k.to(6).transpose(2, 3)) * scale
-    scores = scores + __torch__.attention_mask(n, window if window > 0 else n, scores)
-    p = torch.exp(scores - lse.unsqueeze(-1))
-    dv = torch.matmul(p.to(do.dtype).transpose(2, 3), do)
-    dp = torch.matmul(do.to(6), v.to(6).transpose(2, 3))
-    delta = (do.to(6) * o.to(6)).sum([-1], keepdim=True)
-    ds = (p * (dp - delta) * scale).to(q.dtype)
-    return torch.matmul(ds, k), torch.matmul(ds.transpose(2, 3), q), dv
+    scale = q.size(3) ** -0.5
+    shape = [q.size(0), q.size(1), n, n]
+    q3 = __torch__.grouped(q).mul_(scale)
+    do3 = __torch__.grouped(do)
+    k3 = k.to(6)
+    delta = (do3 * __torch__.grouped(o)).sum([-1], keepdim=True)
+    p = torch.bmm(q3, k3.transpose(1, 2))
+    p.view(shape).sub_(lse.unsqueeze(-1)).exp_().tril_()
+    if window > 0 and window < n:
+        p.view(shape).triu_(1 - window)
+    dv = torch.bmm(p.transpose(1, 2), do3)
+    ds = torch.bmm(do3, v.to(6).transpose(1, 2)).sub_(delta).mul_(p)
+    return torch.bmm(ds, k3).mul_(scale).view(q.shape), torch.bmm(ds.transpose(1, 2), q3), dv
 
 
 # methods
@@ -98,26 +110,40 @@ def math_attention_backward(
     return x.unflatten(1, [self.kv_heads, self.group]).permute([1, 2, 0, 3])
 
   def keys(self, x: Tensor) -> Tensor:
-    """[n, kv_heads, head_dim] -> [kv_heads, group, n, head_dim], shared by the group without a copy."""
-    n = x.size(0)
-    return x.unsqueeze(2).permute([1, 2, 0, 3]).expand([self.kv_heads, self.group, n, self.head_dim])
+    """[n, kv_heads, head_dim] -> [kv_heads, n, head_dim]."""
+    return x.permute([1, 0, 2])
+
+  def shared(self, x: Tensor) -> Tensor:
+    """[kv_heads, n, head_dim] -> [kv_heads, group, n, head_dim], shared by the group without a copy."""
+    return x.unsqueeze(1).expand([self.kv_heads, self.group, x.size(1), self.head_dim])
+
+  def flash(self, n: int) -> bool:
+    """Whether PyTorch's CPU kernel is used, which needs no memory for the scores; for short examples products are
+    several times faster."""
+    return self.cpu_kernel and n > self.longest_by_products
 
   def attend(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """Causal attention of one example; all [kv_heads, group, n, head_dim]. Returns output and log-sum-exp."""
-    if self.cpu_kernel:
-      if window > 0 and window < q.size(2):
-        mask = __torch__.attention_mask(q.size(2), window, q)
-        return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=mask)
-      return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, True)
-    return __torch__.math_attention(q, k, v, window)
+    """Causal attention of one example: q [kv_heads, group, n, head_dim], k and v [kv_heads, n, head_dim]. Returns output
+    and log-sum-exp."""
+    if not self.flash(q.size(2)):
+      return __torch__.product_attention(q, k, v, window)
+    if window > 0 and window < q.size(2):
+      mask = __torch__.attention_mask(q.size(2), window, q)
+      return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, False, attn_mask=mask)
+    return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, True)
 
   def attend_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int) -> Tuple[Tensor, Tensor, Tensor]:
-    if self.cpu_kernel:
-      if window > 0 and window < q.size(2):
-        mask = __torch__.attention_mask(q.size(2), window, q)
-        return torch._scaled_dot_product_flash_attention_for_cpu_backward(do, q, k, v, o, lse, 0.0, False, attn_mask=mask)
-      return torch._scaled_dot_product_flash_attention_for_cpu_backward(do, q, k, v, o, lse, 0.0, True)
-    return __torch__.math_attention_backward(do, q, k, v, o, lse, window)
+    """Gradients in the shapes of q, k and v."""
+    if not self.flash(q.size(2)):
+      return __torch__.product_attention_backward(do, q, k, v, o, lse, window)
+    if window > 0 and window < q.size(2):
+      mask = __torch__.attention_mask(q.size(2), window, q)
+      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
+          do, q, self.shared(k), self.shared(v), o, lse, 0.0, False, attn_mask=mask)
+    else:
+      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
+          do, q, self.shared(k), self.shared(v), o, lse, 0.0, True)
+    return dq, dk.sum([1]), dv.sum([1])
 
   def attention(self, qkv: Tensor, lengths: List[int], window: int, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
@@ -149,12 +175,8 @@ def math_attention_backward(
           self.queries(do[start:end]), self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end]),
           self.queries(out[start:end]), lse[i], window)
       self.queries(dq[start:end]).copy_(gq)
-      if self.group == 1:
-        dk[start:end].copy_(gk.squeeze(1).permute([1, 0, 2]))
-        dv[start:end].copy_(gv.squeeze(1).permute([1, 0, 2]))
-      else:
-        dk[start:end].copy_(gk.sum([1]).permute([1, 0, 2]))
-        dv[start:end].copy_(gv.sum([1]).permute([1, 0, 2]))
+      self.keys(dk[start:end]).copy_(gk)
+      self.keys(dv[start:end]).copy_(gv)
       start = end
     return dqkv
 

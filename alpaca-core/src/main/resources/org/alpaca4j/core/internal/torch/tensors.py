@@ -21,6 +21,32 @@
     start = int(spec[0])
     return flat[start:start + elements].view(shape)
 
+  def views(self, flats: List[Tensor], spec: Tensor) -> List[Tensor]:
+    """Views of some of the flats; per view its flat, first element, rows and columns (0: one dimension)."""
+    torch.set_grad_enabled(False)
+    result = annotate(List[Tensor], [])
+    for i in range(0, spec.size(0), 4):
+      start, rows, columns = int(spec[i + 1]), int(spec[i + 2]), int(spec[i + 3])
+      elements = rows * max(columns, 1)
+      part = flats[int(spec[i])][start:start + elements]
+      result.append(part if columns == 0 else part.view([rows, columns]))
+    return result
+
+  def read(self, flats: List[Tensor], files: List[Tensor], spec: Tensor) -> Tensor:
+    """Copies parts of mapped files into flats; per part its flat, first element there, number of elements, file, first
+    byte there, bytes, dtype, and bytes per element."""
+    torch.set_grad_enabled(False)
+    for i in range(0, spec.size(0), 8):
+      start, elements = int(spec[i + 1]), int(spec[i + 2])
+      file, offset, size = files[int(spec[i + 3])], int(spec[i + 4]), int(spec[i + 7])
+      source = torch.empty([0], dtype=int(spec[i + 6]))
+      if offset % size != 0:
+        file = file[offset:offset + int(spec[i + 5])].clone()
+        offset = 0
+      source.set_(file, offset // size, [elements], [1])
+      flats[int(spec[i])][start:start + elements].copy_(source)
+    return torch.empty([0])
+
   def interpret(self, file: Tensor, spec: Tensor) -> Tensor:
     """The bytes from spec[0] on of a mapped file as a tensor of dtype spec[2], spec[3] bytes each, in the shape
     spec[4:]; spec[1] is the number of bytes."""

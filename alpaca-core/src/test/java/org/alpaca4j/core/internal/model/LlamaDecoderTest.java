@@ -66,28 +66,27 @@ class LlamaDecoderTest {
         Arguments.of("a window of more", config("mistral").field("sliding_window", 99).build()));
   }
 
-  /** The plain operators are what devices other than the CPU use. */
+  /** Matrix products are what devices other than the CPU use, and the CPU for short examples. */
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
-  void attentionByPlainOperatorsEqualsTheCpuKernelForwardAndBackward(
-      String what, ModelConfig config) {
+  void attentionByProductsEqualsTheCpuKernelForwardAndBackward(String what, ModelConfig config) {
     Map<String, float[]> kernel = pass(config, true, DType.F32);
-    Map<String, float[]> plain = pass(config, false, DType.F32);
+    Map<String, float[]> products = pass(config, false, DType.F32);
 
-    assertThat(plain).containsOnlyKeys(kernel.keySet());
-    kernel.forEach((name, values) -> assertClose(name, plain.get(name), values, 1e-5));
+    assertThat(products).containsOnlyKeys(kernel.keySet());
+    kernel.forEach((name, values) -> assertClose(name, products.get(name), values, 1e-5));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void inHalfPrecisionTheyAgreeAsFarAsItGoes(String what, ModelConfig config) {
     Map<String, float[]> kernel = pass(config, true, DType.BF16);
-    Map<String, float[]> plain = pass(config, false, DType.BF16);
+    Map<String, float[]> products = pass(config, false, DType.BF16);
     Map<String, float[]> single = pass(config, true, DType.F32);
 
     kernel.forEach(
         (name, values) -> {
-          assertClose("plain, " + name, plain.get(name), single.get(name), 0.04);
+          assertClose("products, " + name, products.get(name), single.get(name), 0.04);
           assertClose("kernel, " + name, values, single.get(name), 0.04);
         });
   }
@@ -95,7 +94,7 @@ class LlamaDecoderTest {
   /** Output, gradient of the input and of every parameter of one layer, by name. */
   private Map<String, float[]> pass(ModelConfig config, boolean cpuKernel, DType dtype) {
     Map<String, float[]> results = new LinkedHashMap<>();
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel)) {
+    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
       int tokens = Arrays.stream(LENGTHS).sum();
       PackedInput input = decoder.pack(scope, new int[tokens], LENGTHS, dtype);
       UnitTensors weights = random(decoder.units().get(1), dtype);
@@ -172,7 +171,7 @@ class LlamaDecoderTest {
   void aTokenSeesAsManyTokensAsTheWindowIsWide() {
     ModelConfig config = config("mistral").field("sliding_window", 3).build();
     for (boolean cpuKernel : new boolean[] {true, false}) {
-      try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel)) {
+      try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
         UnitTensors weights = random(decoder.units().get(1), DType.F32);
         PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);

@@ -1,0 +1,432 @@
+package org.alpaca4j.core.internal.model;
+
+import ai.djl.Device;
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.RopeScaling;
+import org.alpaca4j.core.internal.torch.Tensors;
+import org.alpaca4j.core.internal.torch.Torch;
+import org.alpaca4j.core.internal.torch.TorchProgram;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Generation with the Llama-like families; the arithmetic is in {@code llama_generate.py}.
+ *
+ * <p>One step of one row is bound by reading the weights. Where fp16 holds them as exactly as fp32
+ * does (as it holds those of a bf16 or fp16 checkpoint), products read an fp16 copy, in half the
+ * time and with fp32 arithmetic. Making the copy costs as much as some dozens of steps, so it is
+ * made when that many were done.
+ */
+final class LlamaIncrementalDecoder implements IncrementalDecoder {
+  private static final Logger log = LoggerFactory.getLogger(LlamaIncrementalDecoder.class);
+
+  /** Capacity is reserved for this many new tokens at first, and doubled when they are used up. */
+  private static final int FIRST_STEPS = 512;
+
+  /** Seconds per element that packing takes on one thread; measured, and stable enough. */
+  private static final double PACKING_SECONDS = 17e-9;
+
+  private final LoadedModel model;
+  private final ModelConfig config;
+  private final NDManager manager;
+  private final TorchProgram program;
+  private final NDArray[] weights;
+  private final NDArray nothing;
+  private final NDArray noMask;
+  private final NDArray frequencies;
+  private final NDArray rotaryScale;
+  private final boolean dynamic;
+  private final boolean cpu;
+  private final double packingSeconds;
+
+  private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private Packing packing;
+  private long packedVersion;
+  private double unpackedSeconds;
+
+  private enum Packing {
+    NOT_YET,
+    DONE,
+    IMPOSSIBLE
+  }
+
+  LlamaIncrementalDecoder(LoadedModel model, Map<String, Object> constants) {
+    this.model = model;
+    config = model.decoder().config();
+    Device device = model.manager().getDevice();
+    cpu = device.getDeviceType().equals(Device.Type.CPU);
+    packing = cpu ? Packing.NOT_YET : Packing.IMPOSSIBLE;
+
+    constants.put("layers", (long) config.numHiddenLayers());
+    constants.put("per_layer", (long) model.layer(0).arguments().length);
+    constants.put("tied", config.tieWordEmbeddings());
+    long[] windows = new long[config.numHiddenLayers()];
+    Arrays.setAll(windows, layer -> config.slidingWindow(layer).orElse(0));
+    constants.put("windows", windows);
+    constants.put("weights", TorchProgram.State.TENSORS);
+    constants.put("packed", TorchProgram.State.PACKED_MATRICES);
+    program =
+        TorchProgram.load(
+            device, LlamaIncrementalDecoder.class, constants, "llama.py", "llama_generate.py");
+
+    manager = NDManager.newBaseManager(device, Torch.ENGINE);
+    nothing = manager.create(new float[0]);
+    noMask = manager.create(new float[0]);
+    frequencies = frequencies(manager, 0);
+    rotaryScale = manager.create((float) config.ropeScaling().attentionScaling());
+    dynamic = config.ropeScaling().type() == RopeScaling.Type.DYNAMIC;
+    List<NDArray> all = new ArrayList<>();
+    long elements = 0;
+    for (UnitTensors unit : model.units()) {
+      all.addAll(List.of(unit.arguments()));
+      elements += unit.layout().elements().get(UnitLayout.DECAYED);
+    }
+    weights = all.toArray(NDArray[]::new);
+    packingSeconds = elements * PACKING_SECONDS / Runtime.getRuntime().availableProcessors();
+    run("bind", (Object) weights);
+  }
+
+  private void run(String method, Object... arguments) {
+    program.run(method, arguments);
+  }
+
+  private NDArray frequencies(NDManager scope, int length) {
+    float[] row = config.ropeScaling().inverseFrequencies(config, length);
+    return scope.create(row, new Shape(1, row.length));
+  }
+
+  @Override
+  public void prepare() {
+    lock.writeLock().lock();
+    try {
+      if (packing == Packing.NOT_YET) {
+        pack();
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  private void pack() {
+    try {
+      try (NDArray fits = program.callForOne(manager, "packable", nothing)) {
+        if (fits.getFloat() == 0) {
+          log.debug("decoding with {} weights: fp16 would round them", model.dtype());
+          packing = Packing.IMPOSSIBLE;
+          return;
+        }
+      }
+      long start = System.nanoTime();
+      packedVersion = version();
+      run("pack_matrices", nothing);
+      packing = Packing.DONE;
+      log.debug("weights packed in {} ms", (System.nanoTime() - start) / 1_000_000);
+    } catch (EngineException e) {
+      log.debug("no fp16 products here", e);
+      packing = Packing.IMPOSSIBLE;
+    }
+  }
+
+  /** A number that changes when weights are written to. */
+  private long version() {
+    try (NDArray versions = program.callForOne(manager, "versions", nothing)) {
+      return versions.getLong();
+    }
+  }
+
+  /** Drops the packed copy when the weights have changed since. */
+  private void refresh() {
+    lock.writeLock().lock();
+    try {
+      if (packing == Packing.DONE && version() != packedVersion) {
+        run("unpack", nothing);
+        packing = Packing.NOT_YET;
+        unpackedSeconds = 0;
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  /** Counts the time of a step on unpacked weights; packs them once that has become worth it. */
+  private void spent(double seconds) {
+    if (packing != Packing.NOT_YET) {
+      return;
+    }
+    lock.writeLock().lock();
+    try {
+      unpackedSeconds += seconds;
+      if (unpackedSeconds > packingSeconds && packing == Packing.NOT_YET) {
+        pack();
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  private NDList call(NDManager scope, String method, Object... arguments) {
+    lock.readLock().lock();
+    try {
+      return program.call(scope, method, arguments);
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  @Override
+  public Sequences start(int[][] prompts, int steps) {
+    refresh();
+    Rows rows = new Rows(prompts.length);
+    try {
+      rows.prefill(prompts, steps);
+      return rows;
+    } catch (RuntimeException | Error e) {
+      rows.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    program.close();
+    manager.close();
+  }
+
+  /** A batch whose rows end in the same column of the cache. */
+  private final class Rows implements Sequences {
+    private final NDManager scope = NDManager.newBaseManager(manager.getDevice(), Torch.ENGINE);
+    private final DType dtype;
+    private int rows;
+    private int length;
+    private int capacity;
+    private int[] pads = {};
+    private @Nullable NDArray cache;
+    private NDArray padsArray = noMask;
+    private NDArray mask = noMask;
+    private @Nullable NDArray best;
+    private @Nullable NDArray logits;
+
+    Rows(int rows) {
+      this.rows = rows;
+      dtype = packing == Packing.DONE ? DType.F32 : model.dtype();
+    }
+
+    void prefill(int[][] prompts, int steps) {
+      int tokens = 0;
+      for (int[] prompt : prompts) {
+        length = Math.max(length, prompt.length);
+        tokens += prompt.length;
+      }
+      int[] ids = new int[tokens];
+      int[] lengths = new int[rows];
+      pads = new int[rows];
+      int at = 0;
+      for (int row = 0; row < rows; row++) {
+        System.arraycopy(prompts[row], 0, ids, at, prompts[row].length);
+        at += prompts[row].length;
+        lengths[row] = prompts[row].length;
+        pads[row] = length - prompts[row].length;
+      }
+      capacity = length + Math.min(steps, FIRST_STEPS);
+      cache = allocate(rows, capacity);
+      describePads();
+      try (NDManager step = scope.newSubManager()) {
+        PackedInput input = model.decoder().pack(step, ids, lengths, model.dtype());
+        keep(call(scope, "prefill", input.ids(), input.cos(), input.sin(), input.lengths(), cache));
+      }
+    }
+
+    private NDArray allocate(int batch, int columns) {
+      long[] shape = {
+        2L * config.numHiddenLayers(), batch, config.numKeyValueHeads(), columns, config.headDim()
+      };
+      long elements = Arrays.stream(shape).reduce(1, Math::multiplyExact);
+      try (NDArray flat = Tensors.zeros(scope, elements, dtype)) {
+        return Tensors.view(scope, flat, 0, shape);
+      }
+    }
+
+    /** Sets the tensors that tell programs of the pads. */
+    private void describePads() {
+      if (padsArray != noMask) {
+        padsArray.close();
+      }
+      float[] values = new float[rows];
+      for (int row = 0; row < rows; row++) {
+        values[row] = pads[row];
+      }
+      padsArray = scope.create(values);
+      if (mask != noMask) {
+        mask.close();
+        mask = noMask;
+      }
+      if (Arrays.stream(pads).anyMatch(pad -> pad > 0)) {
+        float[] hidden = new float[rows * capacity];
+        for (int row = 0; row < rows; row++) {
+          Arrays.fill(hidden, row * capacity, row * capacity + pads[row], Float.NEGATIVE_INFINITY);
+        }
+        try (NDArray exact = scope.create(hidden, new Shape(rows, 1, 1, capacity))) {
+          mask = Tensors.cast(scope, exact, dtype);
+        }
+      }
+    }
+
+    private void keep(NDList results) {
+      forget();
+      best = results.get(0);
+      logits = results.get(1);
+    }
+
+    private void forget() {
+      if (best != null) {
+        best.close();
+        best = null;
+      }
+      if (logits != null) {
+        logits.close();
+        logits = null;
+      }
+    }
+
+    private static NDArray valid(@Nullable NDArray array) {
+      if (array == null) {
+        throw new IllegalStateException("no logits: rows were selected, or this is closed");
+      }
+      return array;
+    }
+
+    @Override
+    public int rows() {
+      return rows;
+    }
+
+    @Override
+    public int[] best() {
+      return Arrays.stream(valid(best).toLongArray()).mapToInt(Math::toIntExact).toArray();
+    }
+
+    @Override
+    public float[][] logits() {
+      return split(valid(logits).toFloatArray());
+    }
+
+    @Override
+    public float[][] logProbabilities() {
+      try (NDArray values = call(scope, "log_softmax", valid(logits)).singletonOrThrow()) {
+        return split(values.toFloatArray());
+      }
+    }
+
+    private float[][] split(float[] values) {
+      int width = values.length / rows;
+      float[][] result = new float[rows][];
+      for (int row = 0; row < rows; row++) {
+        result[row] = Arrays.copyOfRange(values, row * width, (row + 1) * width);
+      }
+      return result;
+    }
+
+    @Override
+    public void append(int[] ids) {
+      if (ids.length != rows) {
+        throw new IllegalArgumentException(ids.length + " ids for " + rows + " rows");
+      }
+      try (NDArray array = scope.create(Arrays.stream(ids).asLongStream().toArray())) {
+        append(array);
+      }
+    }
+
+    @Override
+    public void appendBest() {
+      append(valid(best));
+    }
+
+    private void append(NDArray ids) {
+      if (length == capacity) {
+        grow();
+      }
+      long start = System.nanoTime();
+      try (NDManager step = scope.newSubManager()) {
+        NDArray angles = dynamic ? dynamicFrequencies(step) : frequencies;
+        NDArray columns = step.create(new long[] {length}).toDevice(Device.cpu(), false);
+        keep(call(scope, "step", ids, columns, padsArray, angles, rotaryScale, mask, valid(cache)));
+      }
+      length++;
+      if (dtype == DType.F32) {
+        spent((System.nanoTime() - start) / 1e9);
+      }
+    }
+
+    /** [rows, headDim / 2]. As in transformers, the newest length counts; cached keys stay. */
+    private NDArray dynamicFrequencies(NDManager step) {
+      int half = config.headDim() / 2;
+      float[] values = new float[rows * half];
+      for (int row = 0; row < rows; row++) {
+        float[] own = config.ropeScaling().inverseFrequencies(config, length + 1 - pads[row]);
+        System.arraycopy(own, 0, values, row * half, half);
+      }
+      return step.create(values, new Shape(rows, half));
+    }
+
+    private void grow() {
+      capacity = 2 * capacity;
+      int[] all = new int[rows];
+      Arrays.setAll(all, i -> i);
+      moveTo(allocate(rows, capacity), all);
+      describePads();
+    }
+
+    private void moveTo(NDArray target, int[] selected) {
+      NDArray source = valid(cache);
+      try (NDManager step = scope.newSubManager()) {
+        NDArray indices = step.create(Arrays.stream(selected).asLongStream().toArray());
+        NDArray columns = step.create(new long[] {length}).toDevice(Device.cpu(), false);
+        call(step, "select_rows", source, target, indices, columns);
+      }
+      if (target != source) {
+        source.close();
+        cache = target;
+      }
+    }
+
+    @Override
+    public void select(int[] selected) {
+      forget();
+      boolean same = selected.length == rows;
+      boolean identity = same;
+      int[] selectedPads = new int[selected.length];
+      for (int i = 0; i < selected.length; i++) {
+        identity &= selected[i] == i;
+        selectedPads[i] = pads[selected[i]];
+      }
+      if (identity) {
+        return;
+      }
+      moveTo(same ? valid(cache) : allocate(selected.length, capacity), selected);
+      boolean padsChange = !Arrays.equals(pads, selectedPads);
+      pads = selectedPads;
+      rows = selected.length;
+      if (padsChange || !same) {
+        describePads();
+      }
+    }
+
+    @Override
+    public void close() {
+      scope.close();
+    }
+  }
+}
