@@ -17,12 +17,15 @@ import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TorchProgramTest {
@@ -112,25 +115,58 @@ class TorchProgramTest {
     assertThat(constant("utf8", "a_text", value).toLongArray()).containsExactly(codes);
   }
 
-  /** Calls a method of constants.py; the other constants have some value or other. */
   private NDArray constant(String method, String name, Object value) {
+    try (TorchProgram program = program(Map.of(name, value))) {
+      return program.callForOne(scope, method, scope.create(0f));
+    }
+  }
+
+  static Stream<long[]> lists() {
+    return Stream.of(
+        new long[0],
+        new long[] {0},
+        new long[] {-1, 255, 256, Long.MIN_VALUE, Long.MAX_VALUE},
+        LongStream.range(-500, 500).toArray());
+  }
+
+  @ParameterizedTest
+  @MethodSource("lists")
+  void aListOfWholeNumbersArrives(long[] values) {
+    assertThat(constant("wholes", "a_list", values).toLongArray()).containsExactly(values);
+  }
+
+  @Test
+  void aProgramKeepsItsStateBetweenCallsAndSharesItWithNoOther() {
+    try (TorchProgram one = program(Map.of());
+        TorchProgram two = program(Map.of())) {
+      try (NDManager inner = scope.newSubManager()) {
+        one.run("keep", inner.create(2f));
+        one.run("keep", inner.create(5f));
+        two.run("keep", inner.create(11f));
+      }
+      assertThat(one.callForOne(scope, "sum_kept", scope.create(0f)).getFloat()).isEqualTo(7f);
+      assertThat(two.callForOne(scope, "sum_kept", scope.create(0f)).getFloat()).isEqualTo(11f);
+    }
+  }
+
+  /** Loads constants.py with some values or other but for those given. */
+  private static TorchProgram program(Map<String, Object> given) {
     Map<String, Object> constants = new HashMap<>();
     constants.put("a_whole", 3L);
     constants.put("a_real", 0.5);
     constants.put("a_truth", true);
     constants.put("a_text", "text");
-    constants.put(name, value);
-    try (TorchProgram program =
-        TorchProgram.load(Device.cpu(), TorchProgramTest.class, constants, "constants.py")) {
-      return program.callForOne(scope, method, scope.create(0f));
-    }
+    constants.put("a_list", new long[] {7});
+    constants.put("kept", TorchProgram.State.TENSORS);
+    constants.putAll(given);
+    return TorchProgram.load(Device.cpu(), TorchProgramTest.class, constants, "constants.py");
   }
 
   @Test
   void aConstantOfAnotherTypeIsRefused() {
     assertThatThrownBy(() -> constant("whole", "a_whole", 3))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("Long, Double, Boolean or String")
+        .hasMessageContaining("Long, Double, Boolean, String, long[] or State")
         .hasMessageContaining("Integer");
   }
 

@@ -15,3 +15,18 @@
     for i in range(len(self.a_text)):
       codes.append(ord(self.a_text[i]))
     return torch.tensor(codes, dtype=4)
+
+  def wholes(self, like: Tensor) -> Tensor:
+    return torch.tensor(self.a_list, dtype=4)
+
+  def keep(self, x: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    self.kept.append(x)
+    return x
+
+  def sum_kept(self, like: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    result = torch.zeros_like(like)
+    for x in self.kept:
+      result.add_(x)
+    return result
