@@ -279,7 +279,7 @@ public final class LlamaDecoder implements Decoder {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
-    return List.of(hidden, heads + keysAndValues, heads, hidden, 2L * config.intermediateSize());
+    return List.of(hidden, heads + keysAndValues, heads, 2L * config.intermediateSize());
   }
 
   @Override
