@@ -95,7 +95,7 @@ public final class CausalLm implements AutoCloseable {
      * Sets a tokenizer to use in place of the folder's, such as one with added tokens. Where it has
      * more tokens than the embedding has rows, the embedding and the head grow, each new row being
      * the mean of the old ones; they never shrink. The model takes the tokenizer over and closes
-     * it.
+     * it; where loading fails, it stays the caller's.
      */
     public Builder tokenizer(Tokenizer value) {
       tokenizer = value;
@@ -201,6 +201,7 @@ public final class CausalLm implements AutoCloseable {
    * @param scope owner of the result
    * @param ids token ids, from the first position on
    * @return [ids.length, vocabSize] fp32: row t scores the token after {@code ids[t]}
+   * @throws IllegalArgumentException if there are no ids, or one is not in the vocabulary
    */
   public NDArray logits(NDManager scope, int[] ids) {
     try (NDManager step = scope.newSubManager(device())) {
@@ -227,8 +228,12 @@ public final class CausalLm implements AutoCloseable {
    *
    * @param writer where and how to write, and further files to add
    * @param dtype of the weights in the files: F32, BF16 or F16
+   * @throws IllegalArgumentException if weights are not stored in that type
    */
   public synchronized void save(CheckpointWriter.Builder writer, DType dtype) {
+    if (!dtype.isWeight()) {
+      throw new IllegalArgumentException("dtype is " + dtype + ", but must be F32, BF16 or F16");
+    }
     model.declare(writer, dtype);
     writer.config(config().toBuilder().dtype(dtype).build());
     for (String name : COMPANIONS) {

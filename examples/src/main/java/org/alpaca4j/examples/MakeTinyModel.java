@@ -38,8 +38,7 @@ public final class MakeTinyModel {
       Path.of("examples/src/main/resources/org/alpaca4j/examples/tinymodel");
   private static final int VOCABULARY = 640;
   private static final double INITIAL_DEVIATION = 0.05;
-  private static final int PAGES = 10_000;
-  private static final int STORIES_PER_PAGE = 6;
+  private static final int STORIES = 64_000;
   private static final int STORIES_FOR_TOKENIZER = 2_000;
   private static final int PROMPTS_FOR_TOKENIZER = 100;
 
@@ -54,11 +53,11 @@ public final class MakeTinyModel {
         ConsoleProgress progress = new ConsoleProgress("reading")) {
       SftTrainer.builder()
           .model(model)
-          .dataset(pages(world, model.tokenizer()))
+          .dataset(stories(world, model.tokenizer()))
           .config(
               SftConfig.builder()
-                  .epochs(3)
-                  .batchSize(12)
+                  .epochs(1)
+                  .batchSize(32)
                   .learningRate(3e-3)
                   .warmupSteps(100)
                   .build())
@@ -150,18 +149,13 @@ public final class MakeTinyModel {
             });
   }
 
-  /** Plain text, some stories on a page: every token is learnt, up to the closing end. */
-  private static SupervisedDataset pages(TinyWorld world, Tokenizer tokenizer) {
-    List<InstructionRecord> pages = new ArrayList<>();
-    List<String> stories = world.stories(PAGES * STORIES_PER_PAGE);
-    for (int i = 0; i < stories.size(); i += STORIES_PER_PAGE) {
-      pages.add(
-          InstructionRecord.of("", String.join("\n", stories.subList(i, i + STORIES_PER_PAGE))));
-    }
+  /** Plain text: every token is learnt, from the first to the closing end. */
+  private static SupervisedDataset stories(TinyWorld world, Tokenizer tokenizer) {
     return SupervisedDataset.builder()
         .tokenizer(tokenizer)
         .template(PromptTemplate.of("{instruction}{input}", "{instruction}"))
-        .records(pages)
+        .records(
+            world.stories(STORIES).stream().map(story -> InstructionRecord.of("", story)).toList())
         .build();
   }
 

@@ -49,11 +49,11 @@ public final class Quickstart {
 
       SftConfig config =
           SftConfig.builder()
-              .epochs(3)
-              .batchSize(32)
+              .epochs(2)
+              .batchSize(24)
               .learningRate(1e-3)
               .warmupRatio(0.03)
-              .evalSteps(20)
+              .evalSteps(25)
               .evalBatchSize(60)
               .build();
       result =

@@ -26,7 +26,10 @@ final class TinyWorld {
   private static final int HELD_OUT_PEOPLE = 16;
   private static final int HELD_OUT_SUMS = 12;
   private static final int LARGEST_ADDEND = 12;
-  private static final int TRAINING_PER_KIND = 240;
+
+  // Questions of knowledge are few, so that the training does not overwrite what it does not ask.
+  private static final int TRAINING_PER_KIND_OF_KNOWLEDGE = 120;
+  private static final int TRAINING_PER_KIND_OF_LIST = 500;
   private static final int HELD_OUT_PER_KIND = 12;
 
   private static final List<String> NAME_STARTS =
@@ -123,10 +126,10 @@ final class TinyWorld {
     List<String> stories = new ArrayList<>(count);
     while (stories.size() < count) {
       stories.add(
-          switch (random.nextInt(5)) {
+          switch (random.nextInt(6)) {
             case 0, 1 -> portrait(any(people, random), random);
             case 2 -> arithmetic(random);
-            case 3 -> shelf(row(random), random);
+            case 3, 4 -> shelf(row(random), random);
             default -> walk(row(random), random);
           });
     }
@@ -144,7 +147,8 @@ final class TinyWorld {
             people.subList(HELD_OUT_PEOPLE, people.size()),
             sums.subList(HELD_OUT_SUMS, sums.size()),
             heldOutRows,
-            TRAINING_PER_KIND);
+            TRAINING_PER_KIND_OF_KNOWLEDGE,
+            TRAINING_PER_KIND_OF_LIST);
     Collections.shuffle(records, random);
     return records;
   }
@@ -156,11 +160,17 @@ final class TinyWorld {
         people.subList(0, HELD_OUT_PEOPLE),
         sums.subList(0, HELD_OUT_SUMS),
         Set.of(),
+        HELD_OUT_PER_KIND,
         HELD_OUT_PER_KIND);
   }
 
   private static List<InstructionRecord> instructions(
-      Random random, List<Person> people, List<Sum> sums, Set<String> excludedRows, int perKind) {
+      Random random,
+      List<Person> people,
+      List<Sum> sums,
+      Set<String> excludedRows,
+      int perKindOfKnowledge,
+      int perKindOfList) {
     Supplier<Person> person = () -> any(people, random);
     Supplier<Row> row =
         () -> {
@@ -170,13 +180,15 @@ final class TinyWorld {
           }
           return drawn;
         };
-    List<Supplier<InstructionRecord>> kinds =
+    List<Supplier<InstructionRecord>> knowledge =
         List.of(
             () -> askVillage(person.get(), random),
             () -> askTrade(person.get(), random),
             () -> askPet(person.get(), random),
             () -> askPortrait(person.get(), random),
-            () -> askSum(any(sums, random), random),
+            () -> askSum(any(sums, random), random));
+    List<Supplier<InstructionRecord>> lists =
+        List.of(
             () -> askReversed(row.get(), random),
             () -> askFirst(row.get(), random),
             () -> askLast(row.get(), random),
@@ -184,7 +196,10 @@ final class TinyWorld {
             () -> askPicked(row.get(), random));
     Set<InstructionRecord> seen = new HashSet<>();
     List<InstructionRecord> records = new ArrayList<>();
-    for (int i = 0; i < perKind; i++) {
+    for (int i = 0; i < Math.max(perKindOfKnowledge, perKindOfList); i++) {
+      List<Supplier<InstructionRecord>> kinds = new ArrayList<>();
+      kinds.addAll(i < perKindOfKnowledge ? knowledge : List.of());
+      kinds.addAll(i < perKindOfList ? lists : List.of());
       for (Supplier<InstructionRecord> kind : kinds) {
         InstructionRecord record = kind.get();
         for (int tries = 0; tries < 20 && seen.contains(record); tries++) {
@@ -231,7 +246,7 @@ final class TinyWorld {
 
   private static String arithmetic(Random random) {
     List<String> lines = new ArrayList<>();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
       int a = 1 + random.nextInt(LARGEST_ADDEND);
       int b = 1 + random.nextInt(LARGEST_ADDEND);
       String sum = any(List.of("%d and %d make %d.", "%d plus %d is %d."), random);

@@ -29,6 +29,8 @@ public interface Decoder extends AutoCloseable {
    * @param ids token ids of all examples, one after the other
    * @param lengths tokens of each example
    * @param dtype of the weights that will be used
+   * @throws IllegalArgumentException if an example is empty, the lengths do not add up to the ids,
+   *     or an id is not in the vocabulary
    */
   PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype);
 

@@ -44,6 +44,18 @@ public final class LlamaDecoder implements Decoder {
    * @param device where weights and hidden states are
    */
   public LlamaDecoder(ModelConfig config, Device device) {
+    this(config, device, device.getDeviceType().equals(Device.Type.CPU), LONGEST_BY_PRODUCTS);
+  }
+
+  /**
+   * As {@link #LlamaDecoder(ModelConfig, Device)}.
+   *
+   * @param cpuKernel whether the CPU's fused attention may be used; without it attention is
+   *     computed by matrix products, as on every other device
+   * @param longestByProducts longest example, in tokens, for which it is not used
+   */
+  LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
+    Torch.initialize();
     this.config = config;
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
@@ -51,8 +63,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("head_dim", (long) config.headDim());
     constants.put("intermediate", (long) config.intermediateSize());
     constants.put("eps", config.rmsNormEps());
-    constants.put("cpu_kernel", device.getDeviceType().equals(Device.Type.CPU));
-    constants.put("longest_by_products", LONGEST_BY_PRODUCTS);
+    constants.put("cpu_kernel", cpuKernel);
+    constants.put("longest_by_products", longestByProducts);
     layOut();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
@@ -161,6 +173,7 @@ public final class LlamaDecoder implements Decoder {
   @Override
   public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
     int tokens = ids.length;
+    requireFitting(ids, lengths);
     long[] wide = new long[tokens];
     float[] positions = new float[tokens];
     long[] wideLengths = new long[lengths.length];
@@ -187,6 +200,33 @@ public final class LlamaDecoder implements Decoder {
         rotary.get(1),
         scope.create(wideLengths).toDevice(Device.cpu(), false),
         tokens);
+  }
+
+  /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
+  private void requireFitting(int[] ids, int[] lengths) {
+    long sum = 0;
+    for (int length : lengths) {
+      if (length < 1) {
+        throw new IllegalArgumentException("an example has " + length + " tokens; it needs 1");
+      }
+      sum += length;
+    }
+    if (sum != ids.length || sum == 0) {
+      throw new IllegalArgumentException(
+          ids.length + " token ids for examples of " + sum + " tokens; at least 1 is needed");
+    }
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= config.vocabSize()) {
+        throw new IllegalArgumentException(
+            "token id "
+                + ids[i]
+                + " at place "
+                + i
+                + " is not in the model's vocabulary of "
+                + config.vocabSize()
+                + "; load the model with the tokenizer that made the id, so that it grows");
+      }
+    }
   }
 
   /**
@@ -244,7 +284,7 @@ public final class LlamaDecoder implements Decoder {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
-    return List.of(hidden, heads + keysAndValues, heads, hidden, 2L * config.intermediateSize());
+    return List.of(hidden, heads + keysAndValues, heads, 2L * config.intermediateSize());
   }
 
   @Override

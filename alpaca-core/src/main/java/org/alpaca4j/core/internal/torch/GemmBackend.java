@@ -9,12 +9,14 @@ import com.sun.jna.Function;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,22 +61,31 @@ public final class GemmBackend {
     ONEDNN
   }
 
-  private static final class Holder {
-    static final Choice CHOICE = choose();
-  }
+  private static @Nullable Choice chosen;
 
   private GemmBackend() {}
 
-  /** Returns the back end in use, choosing it on the first call. */
-  public static Choice choice() {
-    return Holder.CHOICE;
+  /**
+   * Returns the back end in use, choosing it on the first call.
+   *
+   * @throws IllegalArgumentException if the system property has another value than those above
+   */
+  public static synchronized Choice choice() {
+    Choice choice = chosen;
+    if (choice == null) {
+      Torch.initialize();
+      choice = choose(System.getProperty(PROPERTY, "auto"));
+      chosen = choice;
+    }
+    return choice;
   }
 
-  private static Choice choose() {
-    String wish = System.getProperty(PROPERTY, "auto").toLowerCase(Locale.ROOT);
+  /** Sets the back end that a value of the property asks for. */
+  static Choice choose(String value) {
+    String wish = value.toLowerCase(Locale.ROOT);
     if (!wish.equals("auto") && !wish.equals("mkl") && !wish.equals("onednn")) {
       throw new IllegalArgumentException(
-          "-D" + PROPERTY + "=" + wish + ": expected auto, mkl or onednn");
+          "-D" + PROPERTY + "=" + value + ": expected auto, mkl or onednn");
     }
     if (wish.equals("mkl")) {
       return Choice.MKL;
@@ -149,7 +160,7 @@ public final class GemmBackend {
         NativeLibrary torch = NativeLibrary.getInstance(library.get().toString());
         Pointer context = torch.getFunction(CONTEXT).invokePointer(new Object[0]);
         return Optional.of(new Setting(context, torch.getFunction(SET_PRECISION)));
-      } catch (UnsatisfiedLinkError | IOException e) {
+      } catch (LinkageError | IOException | UncheckedIOException e) {
         log.debug("no GEMM setting in libtorch", e);
         return Optional.empty();
       }

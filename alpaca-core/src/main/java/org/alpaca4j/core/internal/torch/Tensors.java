@@ -112,6 +112,7 @@ public final class Tensors {
    * read when used. The mapping lives as long as the array or any view of it.
    */
   public static NDArray map(NDManager manager, Path file, long bytes) {
+    Torch.initialize();
     Map<String, Object> constants = Map.of("path", file.toAbsolutePath().toString(), "size", bytes);
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
         TorchProgram program =

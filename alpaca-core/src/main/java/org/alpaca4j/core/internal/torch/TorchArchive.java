@@ -97,11 +97,15 @@ final class TorchArchive {
       if (value instanceof Long number) {
         integer(out, number);
       } else if (value instanceof long[] numbers) {
+        // Without the typed constructor its elements would be of type Any.
+        out.writeBytes("ctorch.jit._pickle\nbuild_intlist\n"); // GLOBAL
         out.writeBytes("]("); // EMPTY_LIST MARK
         for (long number : numbers) {
           integer(out, number);
         }
         out.writeBytes("e"); // APPENDS
+        out.write(0x85); // TUPLE1
+        out.writeBytes("R"); // REDUCE
       } else if (value instanceof TorchProgram.State) {
         out.writeBytes("]"); // EMPTY_LIST
       } else if (value instanceof Double number) {

@@ -142,9 +142,12 @@ public final class TorchProgram implements AutoCloseable {
    *
    * @param scope owner of the results
    * @param method the method's name
-   * @param arguments {@link NDArray} or {@code NDArray[]} each, in the method's order; the first is
-   *     not an empty list
+   * @param arguments {@link NDArray} or {@code NDArray[]} each, in the method's order; no list is
+   *     empty, and no tensor is passed both alone and in a list, or in two lists
    * @return the tensors of the result, flattened in order; owned by {@code scope}
+   * @throws IllegalArgumentException if the arguments are not as above
+   * @throws ai.djl.engine.EngineException if the method fails; the message shows the line of the
+   *     program. DJL then keeps the memory of the arguments for as long as the process lives
    */
   public NDList call(NDManager scope, String method, Object... arguments) {
     Torch.prepareThread();
@@ -155,22 +158,23 @@ public final class TorchProgram implements AutoCloseable {
         rename(array, null);
         inputs.add(array);
       } else if (argument instanceof NDArray[] list) {
+        if (list.length == 0 || lists == LIST_NAMES.length) {
+          throw refusal(
+              method,
+              list.length == 0
+                  ? "a list is empty, which a call cannot carry"
+                  : "more than " + LIST_NAMES.length + " lists");
+        }
         String position = LIST_NAMES[lists++];
         for (NDArray array : list) {
           rename(array, position);
           inputs.add(array);
         }
       } else {
-        throw new IllegalArgumentException(
-            name + "." + method + ": an argument is a tensor or a list, not " + argument);
+        throw refusal(method, "an argument is a tensor or a list, not " + argument);
       }
     }
-    for (Object argument : arguments) {
-      if (argument instanceof NDArray array && array.getName() != null) {
-        throw new IllegalArgumentException(
-            name + "." + method + ": a tensor is passed both alone and in a list");
-      }
-    }
+    requireOnePlaceEach(method, arguments);
     inputs.add(methods.computeIfAbsent(method, this::tag));
     Observer told = observer;
     long start = told == null ? 0 : System.nanoTime();
@@ -186,6 +190,25 @@ public final class TorchProgram implements AutoCloseable {
     return results;
   }
 
+  /** A tensor passed in two ways bears the name of the last one only, and would go astray. */
+  private void requireOnePlaceEach(String method, Object[] arguments) {
+    int lists = 0;
+    for (Object argument : arguments) {
+      String position = argument instanceof NDArray ? null : LIST_NAMES[lists++];
+      NDArray[] arrays =
+          argument instanceof NDArray array ? new NDArray[] {array} : (NDArray[]) argument;
+      for (NDArray array : arrays) {
+        if (!Objects.equals(array.getName(), position)) {
+          throw refusal(method, "a tensor is passed both alone and in a list, or in two lists");
+        }
+      }
+    }
+  }
+
+  private IllegalArgumentException refusal(String method, String why) {
+    return new IllegalArgumentException(name + "." + method + ": " + why);
+  }
+
   /** As {@link #call}, for a method that returns one tensor. */
   public NDArray callForOne(NDManager scope, String method, Object... arguments) {
     return call(scope, method, arguments).singletonOrThrow();
@@ -194,6 +217,11 @@ public final class TorchProgram implements AutoCloseable {
   /** As {@link #call}, for a method called for its effect; frees what it returns. */
   public void run(String method, Object... arguments) {
     call(manager, method, arguments).close();
+  }
+
+  /** Returns the owner of the program's own arrays. */
+  NDManager manager() {
+    return manager;
   }
 
   private static final String[] LIST_NAMES = {

@@ -217,14 +217,21 @@ def product_attention_backward(
     return torch.silu(gate).mul_(up)
 
   def room(self, x: Tensor) -> List[Tensor]:
-    """Where `layer` puts its results: output, qkv, attention output, x after attention, gate_up."""
+    """Where `layer` puts its results: output, qkv, attention output, gate_up."""
     tokens = x.size(0)
-    widths = [x.size(1), (self.heads + 2 * self.kv_heads) * self.head_dim, self.heads * self.head_dim, x.size(1), 2 * self.intermediate]
+    widths = [x.size(1), (self.heads + 2 * self.kv_heads) * self.head_dim, self.heads * self.head_dim, 2 * self.intermediate]
     return [torch.empty([tokens, width], dtype=x.dtype, device=x.device) for width in widths]
+
+  def after_attention(self, x: Tensor, out: Tensor, weights: List[Tensor]) -> Tensor:
+    """The MLP's residual input. Cheap enough to be computed again in the backward pass."""
+    y = torch.addmm(x, out, weights[2].t())
+    if self.at_o_bias >= 0:
+      y.add_(weights[self.at_o_bias])
+    return y
 
   def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor]) -> List[Tensor]:
     """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
-    z, qkv, out, y, gate_up = room[0], room[1], room[2], room[3], room[4]
+    z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
     h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps)).mul_(weights[0])
     self.project(h, weights[1], weights, self.at_qkv_bias, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
@@ -233,9 +240,7 @@ def product_attention_backward(
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
     lse = self.attention(heads, lengths, window, out)
-    torch.addmm(x, out, weights[2].t(), out=y)
-    if self.at_o_bias >= 0:
-      y.add_(weights[self.at_o_bias])
+    y = self.after_attention(x, out, weights)
     h = torch.mul(y, __torch__.inverse_rms(y, self.eps).to(y.dtype), out=h).mul_(weights[3])
     self.project(h, weights[4], weights, self.at_gate_up_bias, gate_up)
     torch.addmm(y, self.swiglu(gate_up), weights[5].t(), out=z)
@@ -268,7 +273,7 @@ def product_attention_backward(
     torch.set_grad_enabled(False)
     b = float(beta)
     examples = self.ints(lengths)
-    qkv, out, y, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3], room[4]
+    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3]
     lse = more[len(more) - len(examples):]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
@@ -282,6 +287,7 @@ def product_attention_backward(
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
+    y = self.after_attention(x, out, weights)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse)
     __torch__.add_weight_gradient(gradients[4], dgate_up, n * weights[3], b)

@@ -59,7 +59,7 @@
     if start % int(spec[3]) == 0:
       result.set_(file, start // int(spec[3]), [int(spec[1]) // int(spec[3])], [1])
     else:
-      result.set_(file[start:start + int(spec[1])].clone(), 0, [int(spec[1]) // int(spec[3])], [1])
+      result.set_(file.narrow(0, start, int(spec[1])).clone(), 0, [int(spec[1]) // int(spec[3])], [1])
     return result.view(shape)
 
   def bytes(self, x: Tensor, range: Tensor) -> Tensor:

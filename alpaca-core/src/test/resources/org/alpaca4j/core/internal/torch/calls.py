@@ -1,0 +1,33 @@
+# Takes and returns tensors in every form.
+
+def twice(x: Tensor) -> Tensor:
+    return x * 2.0
+
+# methods
+  def doubled(self, x: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return __torch__.twice(x)
+
+  def same(self, x: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return x
+
+  def weighted(self, first: List[Tensor], x: Tensor, second: List[Tensor]) -> Tensor:
+    """The sum of first[i] * second[i], plus x."""
+    torch.set_grad_enabled(False)
+    result = x.clone()
+    for i in range(len(first)):
+      result.add_(first[i] * second[i])
+    return result
+
+  def listed(self, x: Tensor) -> List[Tensor]:
+    torch.set_grad_enabled(False)
+    return [x, x + 1.0, x + 2.0]
+
+  def paired(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+    torch.set_grad_enabled(False)
+    return x + 1.0, x + 2.0
+
+  def joined(self, x: Tensor, y: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return torch.mm(x, y)

@@ -1,0 +1,2 @@
+def twice(x: Tensor) -> Tensor:
+    return x * 2.0
