@@ -61,8 +61,6 @@ record Side(String name, List<String> command) {
     Measuring.progress("--- " + name);
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
-    // Threads that wait must not keep others from running.
-    builder.environment().put("OMP_WAIT_POLICY", "PASSIVE");
     builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
     builder.environment().put("MKL_NUM_THREADS", Integer.toString(threads));
     builder.environment().put("RAYON_NUM_THREADS", Integer.toString(threads));
