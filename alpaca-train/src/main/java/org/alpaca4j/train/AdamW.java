@@ -1,5 +1,6 @@
 package org.alpaca4j.train;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -67,9 +68,7 @@ final class AdamW implements AutoCloseable {
             firstMoments.get(unit).flat(flat),
             secondMoments.get(unit).flat(flat),
             step,
-            scope
-                .create(settings, new Shape(settings.length))
-                .toDevice(ai.djl.Device.cpu(), false));
+            scope.create(settings, new Shape(settings.length)).toDevice(Device.cpu(), false));
       }
     }
   }

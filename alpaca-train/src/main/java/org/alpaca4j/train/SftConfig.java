@@ -3,6 +3,7 @@ package org.alpaca4j.train;
 import java.util.OptionalInt;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.data.ExampleOrder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How to fine-tune: an immutable set of options. The defaults are those of Stanford Alpaca's
@@ -167,7 +168,7 @@ public final class SftConfig {
     private double maxGradientNorm = 1.0;
     private Precision precision = Precision.FLOAT32;
     private boolean activationRecomputation;
-    private @org.jspecify.annotations.Nullable ExampleOrder order;
+    private @Nullable ExampleOrder order;
     private long seed = 42;
     private int evalSteps;
     private boolean evalEachEpoch;

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
@@ -229,7 +230,7 @@ public final class SftTrainer {
     tell(l -> l.saved(step, folder));
   }
 
-  private void tell(java.util.function.Consumer<TrainingListener> event) {
+  private void tell(Consumer<TrainingListener> event) {
     listeners.forEach(event);
   }
 

@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -71,7 +74,7 @@ final class TrainingCheckpoints {
 
   /** Saves what a run can be resumed from, and deletes the oldest folders above the limit. */
   Path saveStep(int step, AdamW optimizer, List<TrainingListener.Step> steps) {
-    Path root = java.util.Objects.requireNonNull(output);
+    Path root = Objects.requireNonNull(output);
     Path folder = root.resolve("checkpoint-" + step);
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).replaceExisting(true);
     writer.file(STATE, state(step, steps));
@@ -139,14 +142,14 @@ final class TrainingCheckpoints {
 
   private void writeOptimizer(Path folder, AdamW optimizer) {
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).weightsName(OPTIMIZER);
-    java.util.Map<String, Moment> moments = new java.util.HashMap<>();
+    Map<String, Moment> moments = new HashMap<>();
     declare("exp_avg.", optimizer.firstMoments(), writer, moments);
     declare("exp_avg_sq.", optimizer.secondMoments(), writer, moments);
     writer
         .build()
         .write(
             (name, out) -> {
-              Moment moment = java.util.Objects.requireNonNull(moments.get(name));
+              Moment moment = Objects.requireNonNull(moments.get(name));
               moment.unit().write(moment.parameter(), DType.F32, out);
             });
   }
@@ -157,7 +160,7 @@ final class TrainingCheckpoints {
       String prefix,
       List<UnitTensors> units,
       CheckpointWriter.Builder writer,
-      java.util.Map<String, Moment> moments) {
+      Map<String, Moment> moments) {
     for (UnitTensors unit : units) {
       for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
         String name = prefix + parameter.name();

@@ -38,7 +38,7 @@ public final class MakeTinyModel {
       Path.of("examples/src/main/resources/org/alpaca4j/examples/tinymodel");
   private static final int VOCABULARY = 640;
   private static final double INITIAL_DEVIATION = 0.05;
-  private static final int STORIES = 64_000;
+  private static final int STORIES = 120_000;
   private static final int STORIES_FOR_TOKENIZER = 2_000;
   private static final int PROMPTS_FOR_TOKENIZER = 100;
 

@@ -136,6 +136,11 @@ final class TinyWorld {
     return stories;
   }
 
+  /** Returns a sentence about each villager that ends with the village. */
+  List<String> homes() {
+    return people.stream().map(TinyWorld::livesIn).toList();
+  }
+
   /** Returns the instructions to fine-tune on, in random order. */
   List<InstructionRecord> training() {
     Random random = new Random(SEED + 2);

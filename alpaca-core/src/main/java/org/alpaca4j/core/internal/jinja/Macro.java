@@ -4,12 +4,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** A macro, or the body of a call block, together with the scope it was defined in. */
 record Macro(Definition definition, Scope closure) implements Callable {
 
   /** One parameter; {@code fallback} is null when the macro gives no default. */
-  record Parameter(String name, @org.jspecify.annotations.Nullable Expression fallback) {}
+  record Parameter(String name, @Nullable Expression fallback) {}
 
   /** {@code specials} are those of caller, kwargs and varargs that the body mentions. */
   record Definition(

@@ -5,6 +5,7 @@ import java.math.BigInteger;
 import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Python's arithmetic on template values. */
 final class Operators {
@@ -70,7 +71,7 @@ final class Operators {
     return Formatting.percent((String) format, values);
   }
 
-  private static @org.jspecify.annotations.Nullable Object concatenate(Object a, Object b) {
+  private static @Nullable Object concatenate(Object a, Object b) {
     if (a instanceof String left && b instanceof String right) {
       Rendering.checkLength((long) left.length() + right.length());
       return left.concat(right);
@@ -89,7 +90,7 @@ final class Operators {
     return null;
   }
 
-  private static @org.jspecify.annotations.Nullable Object repeat(Object value, Object times) {
+  private static @Nullable Object repeat(Object value, Object times) {
     int count = Values.index(times);
     if (value instanceof String text) {
       return Strings.repeat(text, count);

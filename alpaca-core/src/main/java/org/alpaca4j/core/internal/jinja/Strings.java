@@ -1,6 +1,7 @@
 package org.alpaca4j.core.internal.jinja;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -256,7 +257,7 @@ final class Strings {
     List<Object> parts = new ArrayList<>();
     if (fromRight) {
       splitRight(text, separator, limit, parts);
-      java.util.Collections.reverse(parts);
+      Collections.reverse(parts);
     } else {
       splitLeft(text, separator, limit, parts);
     }

@@ -7,6 +7,7 @@ import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -94,7 +95,7 @@ final class Values {
     } else if (value instanceof LazyIterator iterator) {
       return iterator.typeName();
     } else if (value instanceof Dict.View view) {
-      return "dict_" + view.part().name().toLowerCase(java.util.Locale.ROOT);
+      return "dict_" + view.part().name().toLowerCase(Locale.ROOT);
     } else if (value instanceof Namespace) {
       return "Namespace";
     } else if (value instanceof LoopContext) {
