@@ -396,7 +396,12 @@ class ModelConfigTest {
         .containsExactly(4, 8);
     assertThat(config.tensorShapes().get("model.layers.0.self_attn.k_proj.bias"))
         .containsExactly(4);
-    assertThat(config.toBuilder().tieWordEmbeddings(false).build().tensorShapes().get("lm_head.weight"))
+    assertThat(
+            config.toBuilder()
+                .tieWordEmbeddings(false)
+                .build()
+                .tensorShapes()
+                .get("lm_head.weight"))
         .containsExactly(10, 8);
   }
 }
