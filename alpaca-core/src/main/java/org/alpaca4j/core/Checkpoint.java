@@ -96,6 +96,19 @@ public final class Checkpoint implements AutoCloseable {
     throw noWeights(absolute);
   }
 
+  /**
+   * Opens a checkpoint by its path or by its name on the Hugging Face hub.
+   *
+   * @param pathOrId a path as for {@link #open(Path)}, if something is there; else {@code
+   *     org/name}, which {@link ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws CheckpointException as {@link #open(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Checkpoint open(String pathOrId) {
+    return open(ModelHub.resolve(pathOrId));
+  }
+
   private static Checkpoint openSingle(Path folder, Path file) {
     SafetensorsFile container = SafetensorsFile.open(file);
     Map<String, TensorInfo> tensors = new TreeMap<>();
