@@ -54,7 +54,10 @@ final class FileReceiver implements HttpResponse.BodyHandler<Void> {
   }
 
   @Override
-  public HttpResponse.BodySubscriber<Void> apply(HttpResponse.ResponseInfo response) {
+  public synchronized HttpResponse.BodySubscriber<Void> apply(HttpResponse.ResponseInfo response) {
+    if (stopped) {
+      return HttpResponse.BodySubscribers.discarding();
+    }
     if (response.statusCode() == 206) {
       Matcher range =
           RANGE.matcher(response.headers().firstValue("Content-Range").orElse("missing"));

@@ -112,6 +112,9 @@ final class HubHttp {
           if (e.getCause() instanceof IOException cause) {
             throw cause;
           }
+          if (e.getCause() instanceof RuntimeException cause) {
+            throw cause; // the disk's or the listener's
+          }
           throw new IOException(String.valueOf(e.getCause()), e.getCause());
         }
       }
