@@ -4,9 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -318,6 +323,24 @@ class ModelHubTest {
   }
 
   @Test
+  void logsNeitherTheTokenNorSignedAddresses() {
+    hub.cut(WEIGHTS, 1000).fail("GET", "/api/models/", 503).fail("GET", "/" + WEIGHTS, 500);
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    PrintStream before = System.err;
+    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
+    try {
+      folder();
+    } finally {
+      System.setErr(before);
+    }
+
+    assertThat(log.toString(StandardCharsets.UTF_8))
+        .contains("trying again")
+        .doesNotContain(TOKEN)
+        .doesNotContain("s3cr");
+  }
+
+  @Test
   void readsTheTokenFromItsFile() throws IOException {
     environment.remove("HF_TOKEN");
     Files.createDirectories(home.resolve(".cache/huggingface"));
@@ -465,6 +488,25 @@ class ModelHubTest {
     assertThatThrownBy(() -> builder().revision(revision).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("revision");
+  }
+
+  @Test
+  void opensWeightsThroughTheLinksOfASnapshot() {
+    byte[] header =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
+            .getBytes(StandardCharsets.UTF_8);
+    hub.largeFile(
+        WEIGHTS,
+        ByteBuffer.allocate(8 + header.length + 4)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(header.length)
+            .put(header)
+            .putFloat(1.5f)
+            .array());
+
+    try (Checkpoint checkpoint = Checkpoint.open(folder())) {
+      assertThat(checkpoint.map("a").getFloat()).isEqualTo(1.5f);
+    }
   }
 
   @Test

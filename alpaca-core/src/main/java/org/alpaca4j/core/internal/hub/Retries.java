@@ -92,7 +92,8 @@ final class Retries {
           throw e instanceof Passing passing ? passing.failure : failure(what, e);
         }
         Duration next = asked.orElse(wait);
-        log.info("{}: {}; trying again in {} ms", what, e.toString(), next.toMillis());
+        String reason = e instanceof Passing ? e.getMessage() : e.toString();
+        log.info("{}: {}; trying again in {} ms", what, reason, next.toMillis());
         pause.await(next);
         wait = wait.multipliedBy(2);
       }
