@@ -71,6 +71,19 @@ public final class Checkpoint implements AutoCloseable {
     return new Checkpoint(files.folder(), files.tensors(), files.containers());
   }
 
+  /**
+   * Opens a checkpoint by its path or by its name on the Hugging Face hub.
+   *
+   * @param pathOrId a path as for {@link #open(Path)}, if something is there; else {@code
+   *     org/name}, which {@link ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws CheckpointException as {@link #open(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Checkpoint open(String pathOrId) {
+    return open(ModelHub.resolve(pathOrId));
+  }
+
   static String abbreviate(List<String> names) {
     if (names.size() <= LISTED_NAMES) {
       return String.join(", ", names);

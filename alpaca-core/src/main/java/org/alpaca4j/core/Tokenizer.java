@@ -121,6 +121,21 @@ public final class Tokenizer implements AutoCloseable {
     return new Tokenizer(complete, files, chatTemplates(folder));
   }
 
+  /**
+   * Loads a tokenizer by its path or by its model's name on the Hugging Face hub; of the latter, no
+   * weights are fetched.
+   *
+   * @param pathOrId a path as for {@link #load(Path)}, if something is there; else {@code
+   *     org/name}, which {@link ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws TokenizerException as {@link #load(Path)}
+   * @throws ChatTemplateException as {@link #load(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Tokenizer load(String pathOrId) {
+    return load(ModelHub.resolveTokenizer(pathOrId));
+  }
+
   private static Map<String, ChatTemplate> chatTemplates(Path folder) {
     Map<String, ChatTemplate> templates = new LinkedHashMap<>(ChatTemplate.loadAll(folder));
     if (templates.containsKey(DEFAULT_TEMPLATE)) {
