@@ -28,7 +28,6 @@ import org.alpaca4j.weights.WeightFolder.Weight;
 final class MetaWeights implements AutoCloseable {
   static final String EMBEDDING = "model.embed_tokens.weight";
   static final String HEAD = "lm_head.weight";
-  private static final String LAYER = "model.layers.%d.%s.weight";
 
   /** What a part holds of a tensor. */
   private enum Cut {
@@ -74,7 +73,7 @@ final class MetaWeights implements AutoCloseable {
   }
 
   private static String hub(int layer, String name) {
-    return String.format(LAYER, layer, name);
+    return "model.layers." + layer + "." + name + ".weight";
   }
 
   static MetaWeights open(Path folder, MetaParams params) {
