@@ -57,7 +57,9 @@ public final class PickleInput {
   }
 
   int readByte() throws IOException {
-    requireLeft(1);
+    if (remaining() == 0) {
+      throw new PickleException("the pickle ends in the middle");
+    }
     if (!buffer.hasRemaining()) {
       fill();
     }
@@ -132,8 +134,9 @@ public final class PickleInput {
     if (count < 0 || count > remaining() || count > Integer.MAX_VALUE - 8) {
       throw new PickleException(
           Long.toUnsignedString(count)
-              + " bytes are claimed, but "
-              + (remaining() == 0 ? "the pickle ends here" : "only " + remaining() + " are left"));
+              + " bytes are claimed, but only "
+              + remaining()
+              + " are left");
     }
   }
 }

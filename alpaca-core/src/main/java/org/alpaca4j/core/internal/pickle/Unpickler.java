@@ -92,7 +92,7 @@ public final class Unpickler {
       case 'I' -> push(parseIntLine(input.readLine()));
       case 'L' -> push(parseLongLine(input.readLine()));
       case 0x8a -> push(readInteger(input.readUnsigned(1)));
-      case 0x8b -> push(readInteger((int) input.readUnsigned(4)));
+      case 0x8b -> push(readInteger(input.readUnsigned(4)));
       case 'F' -> push(parseDouble(input.readLine()));
       case 'G' -> push(input.readBigEndianDouble());
       case 'S' -> push(parseQuoted(input.readLine()));

@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a file written by {@code torch.save} holds, read without touching the weights: its tensors
  * and where the bytes of their storages lie. Two formats: the zip archive of PyTorch 1.6 and later
- * ({@code data.pkl}, {@code data/KEY}, {@code byteorder}), and the older one (pickles of a magic
- * number, a protocol number, facts about the system, the object and the storages' keys; then the
- * storages, each led by its length). The older format is little-endian always, whatever its facts
- * say: so PyTorch writes and reads it.
+ * (data.pkl, data/KEY, byteorder), and the older one (pickles of a magic number, a protocol number,
+ * facts about the system, the object and the storages' keys; then the storages, each led by its
+ * length). The older format is little-endian always, whatever its facts say: so PyTorch writes and
+ * reads it.
  *
  * @param tensors by name, each within its storage
  * @param storages by key; each has as many bytes as the pickle claims
@@ -215,6 +215,13 @@ public record PytorchArchive(
 
   private static void requireBearable(PytorchArchive archive, long fileBytes)
       throws MalformedArchiveException {
+    long inflated = 0;
+    for (Extent extent : archive.storages().values()) {
+      if (extent.deflated()) {
+        inflated = Math.min(Long.MAX_VALUE / 2, inflated) + extent.bytes();
+        requireInflatable(extent, inflated, fileBytes);
+      }
+    }
     for (Map.Entry<String, TorchTensor> entry : archive.tensors().entrySet()) {
       TorchTensor tensor = entry.getValue();
       if (tensor.elements() * tensor.dtype().bytes() / MAX_EXPANSION > fileBytes) {
@@ -224,13 +231,6 @@ public record PytorchArchive(
                 + "' repeats its storage to more than "
                 + MAX_EXPANSION
                 + " times the file's size");
-      }
-    }
-    long inflated = 0;
-    for (Extent extent : archive.storages().values()) {
-      if (extent.deflated()) {
-        inflated = Math.min(Long.MAX_VALUE / 2, inflated) + extent.bytes();
-        requireInflatable(extent, inflated, fileBytes);
       }
     }
   }
