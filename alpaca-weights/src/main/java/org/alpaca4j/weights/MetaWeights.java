@@ -36,8 +36,27 @@ final class MetaWeights implements AutoCloseable {
     COLUMNS
   }
 
-  /** Where a tensor's rows come from; {@code pairedRows} of them make a head, 0: in order. */
-  private record Origin(String name, Cut cut, int pairedRows) {}
+  /**
+   * Where a tensor's values come from.
+   *
+   * @param name Meta's name for it
+   * @param cut along what it is cut
+   * @param starts the first row or column of each part, and the number of all; parts need not be
+   *     equally large
+   * @param headRows the number of rows of a head, whose order differs; 0: rows are in order
+   */
+  private record Origin(String name, Cut cut, long[] starts, int headRows) {
+    int part(long rowOrColumn) {
+      int part = 0;
+      while (rowOrColumn >= starts[part + 1]) {
+        part++;
+      }
+      return part;
+    }
+  }
+
+  /** Bytes that lie behind each other in one part. */
+  private record Stretch(int part, long offset, long length) {}
 
   private final Path folder;
   private final List<Checkpoint> parts;
@@ -111,11 +130,22 @@ final class MetaWeights implements AutoCloseable {
     return shape.length == 2 && shape[1] == params.dim() ? Cut.ROWS : Cut.COLUMNS;
   }
 
-  private void place(String metaName, String name, Cut cut, int pairedRows) {
+  private void place(String metaName, String name, Cut cut, int headRows) {
     TensorInfo first = parts.get(0).tensor(metaName);
-    for (Checkpoint part : parts) {
-      TensorInfo tensor = part.tensor(metaName);
-      if (tensor.dtype() != first.dtype() || !Arrays.equals(tensor.shape(), first.shape())) {
+    long[] shape = first.shape();
+    int dimensions = cut == Cut.WHOLE ? 1 : 2;
+    if (shape.length != dimensions) {
+      throw misshapen(metaName, shape, dimensions + " dimensions");
+    }
+    int cutAlong = cut == Cut.COLUMNS ? 1 : 0;
+    long[] starts = new long[parts.size() + 1];
+    for (int i = 0; i < parts.size(); i++) {
+      TensorInfo tensor = parts.get(i).tensor(metaName);
+      long[] expected = shape.clone();
+      if (cut != Cut.WHOLE && tensor.shape().length == dimensions) {
+        expected[cutAlong] = tensor.shape()[cutAlong];
+      }
+      if (tensor.dtype() != first.dtype() || !Arrays.equals(tensor.shape(), expected)) {
         throw new CheckpointException(
             tensor.file()
                 + ": "
@@ -123,23 +153,19 @@ final class MetaWeights implements AutoCloseable {
                 + " is "
                 + tensor.dtype()
                 + Arrays.toString(tensor.shape())
-                + ", but in "
-                + first.file()
-                + " "
+                + ", which does not fit "
                 + first.dtype()
-                + Arrays.toString(first.shape())
+                + Arrays.toString(shape)
+                + " in "
+                + first.file()
                 + "; the parts are not of one release");
       }
-    }
-    long[] shape = first.shape();
-    int dimensions = cut == Cut.WHOLE ? 1 : 2;
-    if (shape.length != dimensions) {
-      throw misshapen(metaName, shape, dimensions + " dimensions");
+      starts[i + 1] = starts[i] + expected[cutAlong];
     }
     if (cut != Cut.WHOLE) {
-      shape[cut == Cut.ROWS ? 0 : 1] *= parts.size();
+      shape[cutAlong] = starts[parts.size()];
     }
-    origins.put(name, new Origin(metaName, cut, pairedRows));
+    origins.put(name, new Origin(metaName, cut, starts, headRows));
     weights.put(name, new Weight(name, first.dtype(), shape));
   }
 
@@ -233,40 +259,41 @@ final class MetaWeights implements AutoCloseable {
     return dropped;
   }
 
-  /** As {@link WeightFolder#read}: row by row, and a row from each part where columns are cut. */
+  /** As {@link WeightFolder#read}. */
   void read(Weight weight, ByteBuffer destination, long offset) {
     Origin origin = origin(weight);
-    if (origin.cut == Cut.WHOLE) {
-      parts.get(0).readBytes(origin.name, destination, offset);
-      return;
-    }
-    long rowBytes = weight.shape()[1] * weight.dtype().bytes();
     int end = destination.limit();
-    for (long at = offset; destination.position() < end; ) {
-      long row = at / rowBytes;
-      long inRow = at % rowBytes;
-      if (origin.cut == Cut.ROWS) {
-        long rows = weight.shape()[0] / parts.size();
-        long from = origin.pairedRows == 0 ? row : pairedRow(row, origin.pairedRows);
-        // Rows that lie behind each other in one part are read at once.
-        long until = origin.pairedRows == 0 ? (from / rows + 1) * rows : from + 1;
-        long left = (until - from) * rowBytes - inRow;
-        int length = (int) Math.min(left, end - destination.position());
-        destination.limit(destination.position() + length);
-        Checkpoint part = parts.get((int) (from / rows));
-        part.readBytes(origin.name, destination, from % rows * rowBytes + inRow);
-        at += length;
-      } else {
-        long pieceBytes = rowBytes / parts.size();
-        long inPiece = inRow % pieceBytes;
-        int length = (int) Math.min(pieceBytes - inPiece, end - destination.position());
-        destination.limit(destination.position() + length);
-        Checkpoint part = parts.get((int) (inRow / pieceBytes));
-        part.readBytes(origin.name, destination, row * pieceBytes + inPiece);
-        at += length;
-      }
+    long at = offset;
+    while (destination.position() < end) {
+      Stretch stretch = stretch(weight, origin, at);
+      int length = (int) Math.min(stretch.length, end - destination.position());
+      destination.limit(destination.position() + length);
+      parts.get(stretch.part).readBytes(origin.name, destination, stretch.offset);
       destination.limit(end);
+      at += length;
     }
+  }
+
+  /** Returns where byte {@code at} of a tensor is, and how many follow it there. */
+  private static Stretch stretch(Weight weight, Origin origin, long at) {
+    if (origin.cut == Cut.WHOLE) {
+      return new Stretch(0, at, weight.byteLength() - at);
+    }
+    int size = weight.dtype().bytes();
+    long rowBytes = weight.shape()[1] * size;
+    long row = at / rowBytes;
+    long inRow = at % rowBytes;
+    if (origin.cut == Cut.COLUMNS) {
+      int part = origin.part(inRow / size);
+      long width = (origin.starts[part + 1] - origin.starts[part]) * size;
+      long inPart = inRow - origin.starts[part] * size;
+      return new Stretch(part, row * width + inPart, width - inPart);
+    }
+    long from = origin.headRows == 0 ? row : pairedRow(row, origin.headRows);
+    int part = origin.part(from);
+    long rows = origin.headRows == 0 ? origin.starts[part + 1] - from : 1;
+    return new Stretch(
+        part, (from - origin.starts[part]) * rowBytes + inRow, rows * rowBytes - inRow);
   }
 
   /** Row (half, i) of a head here is row (i, half) of it at Meta's. */

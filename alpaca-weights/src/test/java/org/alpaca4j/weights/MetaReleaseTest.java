@@ -103,13 +103,16 @@ class MetaReleaseTest {
     }
     int rows = (int) whole.shape()[0];
     int width = (int) whole.shape()[1];
-    int partRows = columns ? rows : rows / parts;
-    int partWidth = columns ? width / parts : width;
+    int step =
+        ((columns ? width : rows) + parts - 1)
+            / parts; // as torch.chunk: the last part may be smaller
+    int partRows = columns ? rows : Math.min(step, rows - part * step);
+    int partWidth = columns ? Math.min(step, width - part * step) : width;
     float[] values = new float[partRows * partWidth];
     for (int r = 0; r < partRows; r++) {
       for (int c = 0; c < partWidth; c++) {
-        int row = columns ? r : part * partRows + r;
-        int column = columns ? part * partWidth + c : c;
+        int row = columns ? r : part * step + r;
+        int column = columns ? part * step + c : c;
         values[r * partWidth + c] = whole.values()[row * width + column];
       }
     }
@@ -194,6 +197,13 @@ class MetaReleaseTest {
   @Test
   void anEmbeddingCutAlongItsRowsIsJoinedToo() throws IOException {
     release(2, true);
+    conversion().build().convert();
+    assertConverted();
+  }
+
+  @Test
+  void partsNeedNotBeEquallyLarge() throws IOException {
+    release(3, false);
     conversion().build().convert();
     assertConverted();
   }

@@ -30,8 +30,7 @@ class ConvertWeightsTest {
 
   @Test
   void convertsTypeAndShards() {
-    CommandRun run =
-        convert("--dtype", "bfloat16", "--max_shard_size", "20KB", "--threads", "2");
+    CommandRun run = convert("--dtype", "bfloat16", "--max_shard_size", "20KB", "--threads", "2");
 
     assertThat(run.exitCode()).as(run.err()).isZero();
     assertThat(run.out()).contains("20 tensors");
