@@ -217,6 +217,7 @@ public final class CheckpointConverter {
       CheckpointWriter.Builder writer =
           CheckpointWriter.builder(target)
               .maxShardBytes(maxShardBytes)
+              .threads(threads)
               .replaceExisting(replaceExisting);
       weights.declare(writer);
       folder.addFiles(writer, dtype);
