@@ -103,6 +103,32 @@ class CausalLmTest {
   @EnumSource(
       value = DType.class,
       names = {"F32", "BF16", "F16"})
+  void weightsInAPytorchFileAreTheSameWeights(DType dtype) throws IOException {
+    Path safetensors = new RandomCheckpoint(llama()).dtype(dtype).write(path("safetensors"));
+    Path bin = Files.createDirectory(path("bin"));
+    Files.copy(safetensors.resolve("config.json"), bin.resolve("config.json"));
+    TorchFile torch = new TorchFile();
+    try (Checkpoint checkpoint = Checkpoint.open(safetensors)) {
+      for (String name : checkpoint.names()) {
+        TensorInfo tensor = checkpoint.tensor(name);
+        byte[] bytes = new byte[(int) tensor.byteLength()];
+        checkpoint.map(name).get(bytes);
+        if (name.endsWith("q_proj.weight") || name.equals(EMBEDDING)) {
+          torch.transposed(name, dtype, bytes, tensor.shape());
+        } else {
+          torch.tensor(name, dtype, bytes, tensor.shape());
+        }
+      }
+    }
+    Files.write(bin.resolve("pytorch_model.bin"), torch.bytes());
+
+    assertThat(logits(bin, IDS)).isEqualTo(logits(safetensors, IDS));
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16", "F16"})
   void aSavedModelGivesTheSameScores(DType dtype) {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Path saved = path("saved");

@@ -17,7 +17,7 @@ final class Inflation {
   /** Returns exactly as many bytes as the entry claims to have, and of its CRC. */
   static byte[] inflate(FileChannel channel, Extent extent) throws IOException {
     byte[] bytes = new byte[Math.toIntExact(extent.bytes())];
-    ByteBuffer buffer = ByteBuffer.allocate(BUFFER_BYTES);
+    ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(BUFFER_BYTES, extent.storedBytes()));
     Inflater inflater = new Inflater(true);
     try {
       int done = 0;
@@ -26,7 +26,7 @@ final class Inflation {
       byte[] beyond = new byte[1];
       while (!inflater.finished()) {
         if (inflater.needsInput()) {
-          buffer.clear().limit((int) Math.min(BUFFER_BYTES, extent.storedBytes() - read));
+          buffer.clear().limit((int) Math.min(buffer.capacity(), extent.storedBytes() - read));
           int count = buffer.hasRemaining() ? channel.read(buffer, extent.offset() + read) : 0;
           if (count < 0) {
             throw new EOFException("the file became shorter");

@@ -100,9 +100,13 @@ final class TorchGlobals implements PickleGlobals {
 
   @Override
   public Object call(Object function, List<Object> arguments) throws PickleException {
-    if (!(function instanceof Function known)) {
-      throw new PickleException("what is called is no function");
+    if (function instanceof Function known) {
+      return make(known, arguments);
     }
+    throw new PickleException("what is called is no function");
+  }
+
+  private Object make(Function known, List<Object> arguments) throws PickleException {
     return switch (known) {
       case ORDERED_DICT -> orderedDict(arguments);
       case SET, SIZE -> {

@@ -2,9 +2,10 @@ package org.alpaca4j.core.internal.sentencepiece;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.StringWriter;
 import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.TokenizerException;
@@ -99,13 +100,15 @@ public final class SentencePieceTokenizer {
   }
 
   private static byte[] json(Body body) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (JsonGenerator out = new JsonFactory().createGenerator(bytes)) {
+    // By way of a String: some versions of Jackson write characters beyond the BMP as bytes that
+    // are no UTF-8.
+    StringWriter text = new StringWriter();
+    try (JsonGenerator out = new JsonFactory().createGenerator(text)) {
       body.write(out);
     } catch (IOException e) {
       throw new TokenizerException("cannot write the tokenizer as JSON: " + e.getMessage(), e);
     }
-    return bytes.toByteArray();
+    return text.toString().getBytes(StandardCharsets.UTF_8);
   }
 
   private static boolean isAdded(Piece piece) {
