@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Tensors are read, converted and written piece by piece: memory does not grow with the model.
  * The target appears whole or not at all. Floating-point weights are rounded to the nearest value
- * of the new type, ties to even, as PyTorch does; what the new type would make infinite is refused
- * unless allowed. Integers and truth values are never converted. Not written: {@code
+ * of the new type, ties to even, as PyTorch does (fp64 by way of fp32); what the new type would make
+ * infinite is refused unless allowed. Integers and truth values are never converted. Not written: {@code
  * *.rotary_emb.inv_freq}, which follows from the configuration, and {@code lm_head.weight} where
  * the configuration ties it to the embedding.
  *
@@ -90,7 +90,7 @@ public final class CheckpointConverter {
     return new Builder(source, target);
   }
 
-  /** Returns whether a folder holds Meta's release of a Llama, by its files' names. */
+  /** Returns whether a folder holds Meta's release of a Llama, by its files' names alone. */
   public static boolean isMetaRelease(Path folder) {
     return MetaFolder.isMeta(folder);
   }

@@ -46,10 +46,11 @@ final class MetaFolder implements WeightFolder {
     }
   }
 
-  /** Returns whether a folder is laid out so. */
+  /** Returns whether a folder is laid out so, and is not a Hugging Face folder as well. */
   static boolean isMeta(Path folder) {
     return Files.exists(folder.resolve(MetaParams.FILE_NAME))
-        && Files.exists(MetaWeights.part(folder, 0));
+        && Files.exists(MetaWeights.part(folder, 0))
+        && !Files.exists(folder.resolve("config.json"));
   }
 
   /**

@@ -11,9 +11,7 @@ import org.alpaca4j.weights.CheckpointConverter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
@@ -32,8 +30,6 @@ import picocli.CommandLine.TypeConversionException;
     description = "Makes a Hugging Face folder of safetensors from other weights.")
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
 public final class ConvertWeights implements Callable<Integer> {
-  @Spec private CommandSpec spec;
-
   @Option(
       names = "--input",
       required = true,
@@ -76,7 +72,7 @@ public final class ConvertWeights implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ExampleCommand.requireAtLeastOne(spec, "--threads", threads);
+    ExampleCommand.requireAtLeastOne("--threads", threads);
     CheckpointConverter.Builder conversion =
         CheckpointConverter.builder(input, output).maxShardBytes(maxShardSize);
     if (dtype != null) {
