@@ -10,7 +10,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -133,7 +132,7 @@ final class PytorchFile implements TensorContainer {
 
   @Override
   public Collection<TensorInfo> tensors() {
-    return Collections.unmodifiableList(tensors.values().stream().map(Stored::info).toList());
+    return tensors.values().stream().map(Stored::info).toList();
   }
 
   @Override

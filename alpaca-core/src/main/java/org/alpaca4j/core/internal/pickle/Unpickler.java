@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
  *     description of every opcode</a>
  */
 public final class Unpickler {
-  /** A tensor takes about 30: enough for more than 100,000 of them. */
-  public static final int MAX_OPERATIONS = 4_000_000;
+  /** A tensor takes about 30: enough for more than 60,000 of them. */
+  public static final int MAX_OPERATIONS = 2_000_000;
 
   private static final int MAX_PROTOCOL = 5;
 

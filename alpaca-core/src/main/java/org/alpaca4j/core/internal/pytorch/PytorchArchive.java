@@ -203,7 +203,11 @@ public record PytorchArchive(
         throw new MalformedArchiveException(neither + ": its magic number is another");
       }
     } catch (PickleException e) {
-      throw new MalformedArchiveException(neither + ": as a pickle, " + e.getMessage());
+      throw new MalformedArchiveException(
+          neither
+              + ": as a pickle, "
+              + e.getMessage()
+              + "; was a Git LFS pointer or an error page fetched in its place?");
     }
   }
 

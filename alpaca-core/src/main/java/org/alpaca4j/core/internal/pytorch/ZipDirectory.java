@@ -8,7 +8,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,8 +38,8 @@ final class ZipDirectory {
   private static final long FULL_32 = 0xffffffffL;
   private static final int FULL_16 = 0xffff;
 
-  /** Enough for 400,000 tensors. */
-  private static final long MAX_DIRECTORY_BYTES = 32_000_000;
+  /** Enough for 100,000 tensors. */
+  private static final long MAX_DIRECTORY_BYTES = 8_000_000;
 
   private static final int ENCRYPTED = 0x2041; // encryption, strong encryption, masked headers
   private static final int STORED = 0;
@@ -173,7 +172,8 @@ final class ZipDirectory {
     require(
         bytes >= 0 && stored >= 0 && header >= 0 && header <= dataEnd - LOCAL_BYTES,
         shown + " is said to lie outside the file");
-    ByteBuffer local = readAt(header, LOCAL_BYTES);
+    int localBytes = (int) Math.min(LOCAL_BYTES + rawName.length, dataEnd - header);
+    ByteBuffer local = readAt(header, localBytes);
     long offset =
         header
             + LOCAL_BYTES
@@ -184,7 +184,7 @@ final class ZipDirectory {
             && local.getShort(8) == method
             && Short.toUnsignedInt(local.getShort(26)) == rawName.length
             && offset <= dataEnd
-            && Arrays.equals(readAt(header + LOCAL_BYTES, rawName.length).array(), rawName),
+            && ByteBuffer.wrap(rawName).equals(local.position(LOCAL_BYTES)),
         shown + " has another local header");
     require(
         stored <= dataEnd - offset,

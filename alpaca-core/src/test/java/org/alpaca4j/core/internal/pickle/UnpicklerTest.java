@@ -229,6 +229,6 @@ class UnpicklerTest {
     byte[] pickle = new byte[Unpickler.MAX_OPERATIONS + 1];
     Arrays.fill(pickle, (byte) ')');
 
-    assertRefused("more than 4000000 operations", pickle);
+    assertRefused("more than 2000000 operations", pickle);
   }
 }
