@@ -23,10 +23,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Tensors are read, converted and written piece by piece: memory does not grow with the model.
  * The target appears whole or not at all. Floating-point weights are rounded to the nearest value
- * of the new type, ties to even, as PyTorch does (fp64 by way of fp32); what the new type would make
- * infinite is refused unless allowed. Integers and truth values are never converted. Not written: {@code
- * *.rotary_emb.inv_freq}, which follows from the configuration, and {@code lm_head.weight} where
- * the configuration ties it to the embedding.
+ * of the new type, ties to even, as PyTorch does (fp64 by way of fp32); what the new type would
+ * make infinite is refused unless allowed. Integers and truth values are never converted. Not
+ * written: {@code *.rotary_emb.inv_freq}, which follows from the configuration, and {@code
+ * lm_head.weight} where the configuration ties it to the embedding.
  *
  * <p>From a Hugging Face folder every other file is copied byte for byte, but for weights of any
  * format, hidden files and sub-folders ({@code additional_chat_templates} is copied); in {@code
