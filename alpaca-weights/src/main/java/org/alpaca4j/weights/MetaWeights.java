@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -121,7 +122,7 @@ final class MetaWeights implements AutoCloseable {
   }
 
   static Path part(Path folder, int number) {
-    return folder.resolve(String.format("consolidated.%02d.pth", number));
+    return folder.resolve(String.format(Locale.ROOT, "consolidated.%02d.pth", number));
   }
 
   /** Before Llama 3 the embedding was cut along its columns. */

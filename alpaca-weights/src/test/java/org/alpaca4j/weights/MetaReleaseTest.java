@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -280,7 +281,7 @@ class MetaReleaseTest {
     List<String> pieces = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
     pieces.addAll(List.of(characters));
     for (int i = 0; i < pieces.size(); i++) {
-      byte[] text = pieces.get(i).getBytes(java.nio.charset.StandardCharsets.UTF_8);
+      byte[] text = pieces.get(i).getBytes(StandardCharsets.UTF_8);
       int type = i == 0 ? 2 : i < 3 ? 3 : 1;
       add(bytes, 0x0a, text.length + 4, 0x0a, text.length);
       for (byte b : text) {
