@@ -23,6 +23,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +34,8 @@ import org.slf4j.LoggerFactory;
  * the files beside it, which name the special tokens: {@code tokenizer_config.json}, {@code
  * special_tokens_map.json}, {@code added_tokens.json}. As transformers does, tokens that only those
  * files name are added on loading. Nothing is ever truncated or padded here, whatever the files ask
- * for.
+ * for. A folder that has only SentencePiece's {@code tokenizer.model} is read as well; {@link
+ * #save} then writes the {@code tokenizer.json} made of it.
  *
  * <p>Thread-safe. Holds native memory: {@link #close} it when no thread uses it any more; every
  * method but {@code close} throws {@link IllegalStateException} after that.
@@ -90,24 +92,32 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * Loads the tokenizer of a checkpoint.
    *
-   * @param path a folder with {@code tokenizer.json}, or that file itself
-   * @throws TokenizerException if there is no {@code tokenizer.json}, or if a file is malformed
+   * @param path a folder with {@code tokenizer.json}, or that file itself; or one with
+   *     SentencePiece's {@code tokenizer.model} alone (BPE, as Llama 1 and 2 and Mistral have), or
+   *     that file
+   * @throws TokenizerException if there is neither, or if a file is malformed
    * @throws ChatTemplateException if the chat templates cannot be read
    */
   public static Tokenizer load(Path path) {
-    Path file = Files.isDirectory(path) ? path.resolve(TokenizerFiles.TOKENIZER) : path;
+    Path file = tokenizerFile(path);
     Path folder = file.toAbsolutePath().getParent();
     if (folder == null || !Files.isRegularFile(file)) {
       throw new TokenizerException(missing(path));
     }
+    TokenizerFiles files = TokenizerFiles.read(folder);
     byte[] bytes;
-    try {
-      bytes = Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+    if (file.endsWith(TokenizerFiles.SENTENCE_PIECE)) {
+      SentencePieceModel model = SentencePieceModel.load(file);
+      files = files.completedBy(model);
+      bytes = files.tokenizerJson(model);
+    } else {
+      try {
+        bytes = Files.readAllBytes(file);
+      } catch (IOException e) {
+        throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+      }
     }
     TokenizerJson json = TokenizerJson.parse(bytes, file.toString());
-    TokenizerFiles files = TokenizerFiles.read(folder);
     int before = json.size();
     TokenizerJson complete = json.with(files.tokensToAdd(), file.toString());
     if (complete.size() > before) {
@@ -145,6 +155,15 @@ public final class Tokenizer implements AutoCloseable {
     return templates;
   }
 
+  private static Path tokenizerFile(Path path) {
+    if (!Files.isDirectory(path)) {
+      return path;
+    }
+    Path json = path.resolve(TokenizerFiles.TOKENIZER);
+    Path sentencePiece = path.resolve(TokenizerFiles.SENTENCE_PIECE);
+    return !Files.exists(json) && Files.exists(sentencePiece) ? sentencePiece : json;
+  }
+
   private static String missing(Path path) {
     if (!Files.exists(path)) {
       return path + ": does not exist; expected a checkpoint folder with tokenizer.json";
@@ -159,13 +178,11 @@ public final class Tokenizer implements AutoCloseable {
     }
     String found = names.isEmpty() ? "it is empty" : "found " + String.join(", ", names);
     String hint = "use a folder that has one";
-    if (names.contains("tokenizer.model")) {
-      hint = "a tokenizer.model (SentencePiece) alone is not read: " + hint;
-    } else if (names.contains("vocab.json") || names.contains("vocab.txt")) {
+    if (names.contains("vocab.json") || names.contains("vocab.txt")) {
       hint = "a bare vocabulary is not read: " + hint;
     }
     return path
-        + ": no tokenizer.json ("
+        + ": no tokenizer.json or tokenizer.model ("
         + found
         + "); "
         + hint

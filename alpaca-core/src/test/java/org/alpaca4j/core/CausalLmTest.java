@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.torch.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -160,6 +162,21 @@ class CausalLmTest {
       assertThat(checkpoint.config().dtype()).contains(dtype);
     }
     assertThat(logits(saved, IDS)).isEqualTo(logits(path, IDS));
+  }
+
+  @Test
+  void aWeightBeyondFloat16IsNotSavedInIt() {
+    Path path = new RandomCheckpoint(llama()).write(path("model"));
+    Path saved = path("saved");
+    try (CausalLm model = CausalLm.load(path)) {
+      Tensors.fillNormal(model.internals().embedding().flat(UnitLayout.DECAYED), 1e5, 1);
+      assertThatThrownBy(() -> model.save(CheckpointWriter.builder(saved), DType.F16))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("'" + EMBEDDING + "'")
+          .hasMessageContaining("65,504");
+      assertThat(saved).doesNotExist();
+      model.save(CheckpointWriter.builder(saved), DType.BF16);
+    }
   }
 
   @Test
