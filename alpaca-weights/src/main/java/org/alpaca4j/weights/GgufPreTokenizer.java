@@ -17,33 +17,33 @@ import org.jspecify.annotations.Nullable;
  */
 enum GgufPreTokenizer {
   /** GPT-2's expression, which {@code ByteLevel} has built in. */
-  GPT2(null, false, false, "gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4"),
+  GPT2(null, false, false, "gpt-2 phi-2 mpt olmo jais trillion exaone4"),
   /** GPT-2's after every digit stands alone. */
-  SMOLLM(null, true, false, "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"),
+  SMOLLM(null, true, false, "smollm starcoder refact command-r codeshell exaone"),
   /** Llama 3: up to three digits together; words of the vocabulary are not merged, but taken. */
-  LLAMA3(Patterns.LLAMA3, false, true, "llama-bpe", "llama3", "llama-v3", "falcon3", "lfm2"),
+  LLAMA3(Patterns.LLAMA3, false, true, "llama-bpe llama3 llama-v3 falcon3 lfm2"),
   /** Llama 3's without taking whole words. */
-  DBRX(Patterns.LLAMA3, false, false, "smaug-bpe", "dbrx"),
+  DBRX(Patterns.LLAMA3, false, false, "smaug-bpe dbrx"),
   /** Qwen 2 and 3: every digit alone. */
-  QWEN2(Patterns.QWEN2, false, false, "qwen2", "stablelm2", "deepseek-r1-qwen", "megrez"),
+  QWEN2(Patterns.QWEN2, false, false, "qwen2 stablelm2 deepseek-r1-qwen megrez"),
   /** Qwen 3.5: with combining marks among the letters. */
   QWEN35(Patterns.QWEN35, false, false, "qwen35"),
   /** Mistral Nemo and later. */
   TEKKEN(Patterns.TEKKEN, false, true, "tekken"),
   /** GPT-4o. */
-  GPT4O(Patterns.GPT4O, false, false, "gpt-4o", "llama4");
+  GPT4O(Patterns.GPT4O, false, false, "gpt-4o llama4");
 
   private final @Nullable String pattern;
   private final boolean singleDigits;
   private final boolean ignoreMerges;
-  private final List<String> names;
+  private final String names; // one or more, with blanks between
 
   GgufPreTokenizer(
-      @Nullable String pattern, boolean singleDigits, boolean ignoreMerges, String... names) {
+      @Nullable String pattern, boolean singleDigits, boolean ignoreMerges, String names) {
     this.pattern = pattern;
     this.singleDigits = singleDigits;
     this.ignoreMerges = ignoreMerges;
-    this.names = List.of(names);
+    this.names = names;
   }
 
   /** The expressions, as the models' authors wrote them in {@code tokenizer.json}. */
@@ -86,9 +86,13 @@ enum GgufPreTokenizer {
     }
   }
 
+  private List<String> names() {
+    return List.of(names.split(" "));
+  }
+
   /** Returns the name that is written. */
   String ggufName() {
-    return names.get(0);
+    return names().get(0);
   }
 
   /** Returns whether words of the vocabulary are taken without merging ({@code ignore_merges}). */
@@ -102,12 +106,12 @@ enum GgufPreTokenizer {
   }
 
   static Optional<GgufPreTokenizer> named(String name) {
-    return Arrays.stream(values()).filter(kind -> kind.names.contains(name)).findFirst();
+    return Arrays.stream(values()).filter(kind -> kind.names().contains(name)).findFirst();
   }
 
   /** Returns the names that are understood. */
   static List<String> allNames() {
-    return Arrays.stream(values()).flatMap(kind -> kind.names.stream()).toList();
+    return Arrays.stream(values()).flatMap(kind -> kind.names().stream()).toList();
   }
 
   /** Returns the kind that a {@code tokenizer.json} spells out, if it is one of these. */

@@ -262,7 +262,7 @@ final class GgufTokenizerExport {
 
   private void writeTokens(Tokens tokens) {
     metadata.put("tokenizer.ggml.tokens", GgufValue.strings(List.of(tokens.texts)));
-    int[] types = Arrays.stream(tokens.types).mapToInt(Enum::ordinal).toArray();
+    int[] types = Arrays.stream(tokens.types).mapToInt(GgufTokenType::id).toArray();
     metadata.put("tokenizer.ggml.token_type", GgufValue.int32s(types));
   }
 

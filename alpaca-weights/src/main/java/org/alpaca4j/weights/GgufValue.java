@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -16,26 +17,33 @@ import java.util.Optional;
  */
 record GgufValue(Kind kind, Object value) {
 
-  /** The value types ({@code gguf_metadata_value_type}), in the order of their numbers. */
+  /** The value types ({@code gguf_metadata_value_type}). */
   enum Kind {
-    UINT8(1),
-    INT8(1),
-    UINT16(2),
-    INT16(2),
-    UINT32(4),
-    INT32(4),
-    FLOAT32(4),
-    BOOL(1),
-    STRING(0),
-    ARRAY(0),
-    UINT64(8),
-    INT64(8),
-    FLOAT64(8);
+    UINT8(0, 1),
+    INT8(1, 1),
+    UINT16(2, 2),
+    INT16(3, 2),
+    UINT32(4, 4),
+    INT32(5, 4),
+    FLOAT32(6, 4),
+    BOOL(7, 1),
+    STRING(8, 0),
+    ARRAY(9, 0),
+    UINT64(10, 8),
+    INT64(11, 8),
+    FLOAT64(12, 8);
 
+    private final int id;
     private final int bytes;
 
-    Kind(int bytes) {
+    Kind(int id, int bytes) {
+      this.id = id;
       this.bytes = bytes;
+    }
+
+    /** Returns the number of the type in a file. */
+    int id() {
+      return id;
     }
 
     /** Returns the size of a value; 0 where values differ in size. */
@@ -44,7 +52,7 @@ record GgufValue(Kind kind, Object value) {
     }
 
     static Optional<Kind> ofId(int id) {
-      return id >= 0 && id < values().length ? Optional.of(values()[id]) : Optional.empty();
+      return Arrays.stream(values()).filter(kind -> kind.id == id).findFirst();
     }
   }
 

@@ -148,7 +148,7 @@ final class GgufWriter {
     metadata.forEach(
         (key, value) -> {
           bytes.string(key);
-          bytes.int32(value.kind().ordinal());
+          bytes.int32(value.kind().id());
           bytes.value(value);
         });
     for (GgufTensor tensor : tensors) {
@@ -202,7 +202,7 @@ final class GgufWriter {
           int64(Double.doubleToRawLongBits(number));
         }
       } else if (value.value() instanceof Elements elements) {
-        int32(elements.kind().ordinal());
+        int32(elements.kind().id());
         int64(elements.count());
         byte[] bytes = new byte[elements.bytes().remaining()];
         elements.bytes().order(ByteOrder.LITTLE_ENDIAN).duplicate().get(bytes);
