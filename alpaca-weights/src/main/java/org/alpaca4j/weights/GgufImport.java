@@ -1,6 +1,7 @@
 package org.alpaca4j.weights;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -133,6 +134,7 @@ public final class GgufImport {
       requireTensors(gguf, layout);
       DType target = dtype == null ? commonType(gguf, layout) : dtype;
       GgufTokenizerImport tokenizer = new GgufTokenizerImport(gguf, read.vocabSize(), preTokenizer);
+      JsonNode tokenizerJson = tokenizer.tokenizer();
       ObjectNode ids = ids(tokenizer);
       ModelConfig.Builder config = read.toBuilder().dtype(target);
       ids.properties().forEach(id -> config.field(id.getKey(), id.getValue()));
@@ -143,7 +145,9 @@ public final class GgufImport {
               .maxShardBytes(maxShardBytes)
               .replaceExisting(replaceExisting)
               .file("generation_config.json", generationConfig(ids))
-              .files(staged -> tokenizer.write(staged, complete.maxPositionEmbeddings()));
+              .files(
+                  staged ->
+                      tokenizer.write(staged, tokenizerJson, complete.maxPositionEmbeddings()));
       Map<String, TensorCopy> copies = new HashMap<>();
       for (GgufLayout.Entry entry : layout) {
         writer.tensor(

@@ -78,15 +78,24 @@ final class GgufTokenizerImport {
     return id;
   }
 
-  /** Writes the files. */
-  void write(Path folder, int contextLength) throws IOException {
-    JSON.writeValue(folder.resolve("tokenizer.json").toFile(), tokenizer());
+  /**
+   * Writes the files.
+   *
+   * @param tokenizer what {@link #tokenizer()} returned
+   */
+  void write(Path folder, JsonNode tokenizer, int contextLength) throws IOException {
+    JSON.writeValue(folder.resolve("tokenizer.json").toFile(), tokenizer);
     Files.writeString(
         folder.resolve("tokenizer_config.json"),
         JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config(contextLength)) + "\n");
   }
 
-  /** Checks all that {@link #write} needs. */
+  /**
+   * Returns the {@code tokenizer.json}.
+   *
+   * @throws CheckpointException if the file's tokenizer is malformed
+   * @throws UnsupportedModelException if it is of a kind that is not known here
+   */
   JsonNode tokenizer() {
     return carried().orElseGet(this::built);
   }

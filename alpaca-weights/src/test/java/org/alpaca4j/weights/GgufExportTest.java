@@ -119,7 +119,7 @@ class GgufExportTest {
                   .write(file);
               GgufImport.builder(file).build().write(folder.resolve("back"));
             })
-        .isInstanceOf(CheckpointException.class)
+        .isInstanceOf(UnsupportedModelException.class)
         .hasMessageContainingAll("'mine'", "qwen2", "preTokenizer(name)");
   }
 
