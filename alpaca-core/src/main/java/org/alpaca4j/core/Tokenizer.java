@@ -5,6 +5,7 @@ import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -443,6 +444,11 @@ public final class Tokenizer implements AutoCloseable {
   /** Returns the checkpoint's chat template of this name; {@code default} is the default one. */
   public Optional<ChatTemplate> chatTemplate(String name) {
     return Optional.ofNullable(chatTemplates.get(name));
+  }
+
+  /** Returns the text of the {@code tokenizer.json}, with the tokens that were added since. */
+  public String toJson() {
+    return new String(json.bytes, StandardCharsets.UTF_8);
   }
 
   /**
