@@ -35,15 +35,6 @@ public final class Torch {
     return JniUtils.getNumThreads();
   }
 
-  /** Sets the number of threads that operators use, for the whole process. */
-  public static void setThreads(int threads) {
-    if (threads < 1) {
-      throw new IllegalArgumentException("threads must be at least 1, not " + threads);
-    }
-    initialize();
-    JniUtils.setNumThreads(threads);
-  }
-
   private static final class Holder {
     static {
       // DJL reports each start to its authors unless told not to; a library must not.
