@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 /**
  * ggml's blocks of 256 weights ("k-quants"), as in {@code ggml-common.h} and {@code ggml-quants.c}

@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,8 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.CheckpointException;
-import org.alpaca4j.weights.GgufValue.Elements;
-import org.alpaca4j.weights.GgufValue.Kind;
+import org.alpaca4j.weights.gguf.GgufValue.Elements;
+import org.alpaca4j.weights.gguf.GgufValue.Kind;
 
 /**
  * Reads and validates the part of a GGUF file before the tensors' bytes. A count, length or offset

@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -16,7 +16,7 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.weights.TensorCopy.RowOrder;
+import org.alpaca4j.weights.gguf.TensorCopy.RowOrder;
 import org.jspecify.annotations.Nullable;
 
 /**

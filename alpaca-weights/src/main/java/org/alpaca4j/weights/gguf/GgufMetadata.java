@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.alpaca4j.core.CheckpointException;
-import org.alpaca4j.weights.GgufValue.Elements;
-import org.alpaca4j.weights.GgufValue.Kind;
+import org.alpaca4j.weights.gguf.GgufValue.Elements;
+import org.alpaca4j.weights.gguf.GgufValue.Kind;
 
 /** The metadata of a GGUF file, by type. A value of another type is an error that names its key. */
 final class GgufMetadata {

@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import java.nio.ByteBuffer;
 import org.alpaca4j.core.DType;

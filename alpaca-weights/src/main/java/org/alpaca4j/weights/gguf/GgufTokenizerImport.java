@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;

@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.alpaca4j.core.AlpacaException;
 import org.alpaca4j.core.CheckpointException;
-import org.alpaca4j.weights.GgufValue.Elements;
+import org.alpaca4j.weights.gguf.GgufValue.Elements;
 
 /**
  * Writes a GGUF file of version 3, whole or not at all ({@link StagedFile}). Sizes are known before

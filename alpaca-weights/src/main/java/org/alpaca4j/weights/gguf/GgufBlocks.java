@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import org.alpaca4j.core.internal.FloatCodec;
 

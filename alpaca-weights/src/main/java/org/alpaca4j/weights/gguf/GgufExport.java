@@ -1,4 +1,4 @@
-package org.alpaca4j.weights;
+package org.alpaca4j.weights.gguf;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -19,7 +19,7 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.TensorInfo;
-import org.alpaca4j.weights.TensorCopy.RowOrder;
+import org.alpaca4j.weights.gguf.TensorCopy.RowOrder;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
