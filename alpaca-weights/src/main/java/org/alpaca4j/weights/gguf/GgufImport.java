@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Architectures: llama, qwen2, qwen3; a llama file with a sliding window becomes mistral. Every
  * {@link GgufType} is decoded, exactly as ggml does it. Plain types keep their bits, so that what
  * {@link GgufExport} wrote without quantising comes back as it was. Memory use is bounded by a few
- * pieces of a tensor, whatever the model's size; nothing in the file is trusted.
+ * pieces of a tensor per thread, whatever the model's size; nothing in the file is trusted.
  *
  * <p>The tokenizer is the {@code tokenizer.json} that the file carries, if it does and that fits
  * the file's tokens; else one built from them.
@@ -45,6 +45,7 @@ public final class GgufImport {
   private final @Nullable String preTokenizer;
   private final long maxShardBytes;
   private final boolean replaceExisting;
+  private final int threads;
 
   private GgufImport(Builder builder) {
     this.file = builder.file;
@@ -52,6 +53,7 @@ public final class GgufImport {
     this.preTokenizer = builder.preTokenizer;
     this.maxShardBytes = builder.maxShardBytes;
     this.replaceExisting = builder.replaceExisting;
+    this.threads = builder.threads;
   }
 
   /**
@@ -70,6 +72,7 @@ public final class GgufImport {
     private @Nullable String preTokenizer;
     private long maxShardBytes = 5_000_000_000L;
     private boolean replaceExisting;
+    private int threads = Runtime.getRuntime().availableProcessors();
 
     private Builder(Path file) {
       this.file = file.toAbsolutePath().normalize();
@@ -93,7 +96,7 @@ public final class GgufImport {
       return this;
     }
 
-    /** Sets the maximal size of a shard's tensors; default 5 GB. */
+    /** Sets the maximal size of a shard's tensors in bytes; default 5 GB. */
     public Builder maxShardBytes(long value) {
       maxShardBytes = value;
       return this;
@@ -105,14 +108,26 @@ public final class GgufImport {
       return this;
     }
 
+    /** Sets how many tensors are decoded at once; default the number of processors. */
+    public Builder threads(int value) {
+      threads = value;
+      return this;
+    }
+
     /**
      * Returns the import.
      *
-     * @throws IllegalArgumentException if the type is not one of weights
+     * @throws IllegalArgumentException if an option is impossible
      */
     public GgufImport build() {
       if (dtype != null && !dtype.isWeight()) {
         throw new IllegalArgumentException("dtype " + dtype + " is not F32, BF16 or F16");
+      }
+      if (maxShardBytes < 1) {
+        throw new IllegalArgumentException("maxShardBytes is " + maxShardBytes + ", must be > 0");
+      }
+      if (threads < 1) {
+        throw new IllegalArgumentException("threads is " + threads + ", but must be 1 or more");
       }
       return new GgufImport(this);
     }
@@ -144,6 +159,7 @@ public final class GgufImport {
               .config(complete)
               .maxShardBytes(maxShardBytes)
               .replaceExisting(replaceExisting)
+              .threads(threads)
               .file("generation_config.json", generationConfig(ids))
               .files(
                   staged ->

@@ -7,22 +7,20 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.alpaca4j.core.AlpacaException;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.internal.ParallelTasks;
+import org.alpaca4j.core.internal.StagedFolder;
 import org.alpaca4j.weights.gguf.GgufValue.Elements;
 
 /**
- * Writes a GGUF file of version 3, whole or not at all ({@link StagedFile}). Sizes are known before
+ * Writes a GGUF file of version 3, whole or not at all ({@link StagedFolder}). Sizes are known before
  * any byte is, so tensors are written at their places by several threads.
  */
 final class GgufWriter {
@@ -41,7 +39,7 @@ final class GgufWriter {
   }
 
   GgufWriter(Path target, Map<String, GgufValue> metadata, List<GgufTensor> declared) {
-    this.target = target;
+    this.target = target.toAbsolutePath().normalize();
     List<GgufTensor> relative = new ArrayList<>();
     long end = 0;
     for (GgufTensor tensor : declared) {
@@ -64,70 +62,53 @@ final class GgufWriter {
    *     target is then as it was
    */
   void write(boolean replace, int threads, Source source) {
-    try (StagedFile staged = StagedFile.open(target, replace)) {
-      FileChannel channel = staged.channel();
-      write(channel, 0, ByteBuffer.wrap(header));
-      writeTensors(channel, threads, source);
-      // The file ends on a multiple of the alignment, as ggml writes it.
-      long end = header.length;
-      for (GgufTensor tensor : tensors) {
-        end = tensor.offset() + tensor.byteLength();
+    requireWritable(replace);
+    String name = String.valueOf(target.getFileName());
+    try (StagedFolder staged = StagedFolder.open(target)) {
+      Path file = staged.folder().resolve(name);
+      try (FileChannel channel =
+          FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        write(channel, 0, ByteBuffer.wrap(header));
+        writeTensors(channel, threads, source);
+        // The file ends on a multiple of the alignment, as ggml writes it.
+        long end = header.length;
+        for (GgufTensor tensor : tensors) {
+          end = tensor.offset() + tensor.byteLength();
+        }
+        write(channel, end, ByteBuffer.allocate((int) (padded(end) - end)));
       }
-      write(channel, end, ByteBuffer.allocate((int) (padded(end) - end)));
-      staged.publish();
+      staged.publishFile(name);
     } catch (IOException e) {
       throw new CheckpointException("Cannot write " + target + ": " + e, e);
     }
   }
 
-  private void writeTensors(FileChannel channel, int threads, Source source) throws IOException {
-    // Threads are told to stop by a flag: an interrupt would close the files under all of them.
-    AtomicBoolean stop = new AtomicBoolean();
-    ExecutorService pool = Executors.newFixedThreadPool(threads);
-    try {
-      List<Future<?>> parts = new ArrayList<>();
-      for (GgufTensor tensor : tensors) {
-        parts.add(
-            pool.submit(
-                () -> {
-                  try (Part part = new Part(channel, tensor, stop)) {
-                    source.write(tensor, part);
-                    part.requireComplete();
-                  }
-                  return null;
-                }));
-      }
-      for (Future<?> part : parts) {
-        part.get();
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException("interrupted", e);
-    } catch (ExecutionException e) {
-      Throwable cause = e.getCause();
-      if (cause instanceof AlpacaException known) {
-        throw known;
-      }
-      throw new IOException(String.valueOf(cause), cause);
-    } finally {
-      stop.set(true);
-      pool.shutdown();
-      awaitQuietly(pool);
+  private void requireWritable(boolean replace) {
+    if (Files.isDirectory(target)) {
+      throw new CheckpointException("Cannot write " + target + ": it is a folder");
+    }
+    if (!replace && Files.exists(target)) {
+      throw new CheckpointException(
+          "Cannot write "
+              + target
+              + ": it exists; choose another name, or set replaceExisting(true)");
     }
   }
 
-  /** Waits to the end, so that no thread writes to a file that is gone. */
-  private static void awaitQuietly(ExecutorService pool) {
-    boolean interrupted = false;
-    while (!pool.isTerminated()) {
-      try {
-        pool.awaitTermination(1, TimeUnit.MINUTES);
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+  private void writeTensors(FileChannel channel, int threads, Source source) throws IOException {
+    try {
+      ParallelTasks.forEach(
+          threads,
+          tensors,
+          tensor -> {
+            Part part = new Part(channel, tensor);
+            source.write(tensor, part);
+            part.requireComplete();
+          });
+    } catch (AlpacaException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IOException(e.toString(), e);
     }
   }
 
@@ -217,21 +198,16 @@ final class GgufWriter {
   private static final class Part implements WritableByteChannel {
     private final FileChannel channel;
     private final GgufTensor tensor;
-    private final AtomicBoolean stop;
     private long written;
 
-    Part(FileChannel channel, GgufTensor tensor, AtomicBoolean stop) {
+    Part(FileChannel channel, GgufTensor tensor) {
       this.channel = channel;
       this.tensor = tensor;
-      this.stop = stop;
     }
 
     @Override
     public int write(ByteBuffer bytes) throws IOException {
       int length = bytes.remaining();
-      if (stop.get()) {
-        throw new IOException("another tensor could not be written");
-      }
       if (length > tensor.byteLength() - written) {
         throw new IOException("too many bytes for " + tensor);
       }

@@ -153,6 +153,13 @@ class GgufExportTest {
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("replaceExisting(true)");
     assertThat(file).hasContent("precious");
+
+    GgufExport.builder(source).replaceExisting(true).build().write(file);
+    try (GgufFile replaced = GgufFile.open(file);
+        Stream<Path> left = Files.list(folder)) {
+      assertThat(replaced.tensors()).isNotEmpty();
+      assertThat(left).containsExactlyInAnyOrder(source, file);
+    }
   }
 
   @Test
@@ -184,8 +191,8 @@ class GgufExportTest {
 
   @Test
   void removesWhatAKilledWriteLeft() throws IOException {
-    Path leftover = folder.resolve(".model.gguf.tmp-0123456789abcdef0123456789abcdef");
-    Files.writeString(leftover, "half");
+    Path leftover = Files.createDirectory(folder.resolve(".model.gguf.tmp-0123456789abcdef"));
+    Files.writeString(leftover.resolve("model.gguf"), "half");
 
     export(model(TinyModel.config("llama")), GgufType.F16);
 

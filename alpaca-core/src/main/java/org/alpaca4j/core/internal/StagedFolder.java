@@ -1,4 +1,4 @@
-package org.alpaca4j.core;
+package org.alpaca4j.core.internal;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -24,18 +24,19 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
+import org.alpaca4j.core.CheckpointException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A folder that appears under its name whole or not at all. It is filled as the hidden sibling
- * {@code .NAME.tmp-ID}, and {@link #publish} renames it; a folder already there is first renamed to
- * {@code .NAME.old-ID} and deleted at the end. A process killed in between leaves siblings that
- * {@link #open} recognises, restores or removes. The lock file {@code .NAME.tmp-ID.lock} tells a
- * write in progress from a leftover.
+ * A folder, or a single file, that appears under its name whole or not at all. It is filled as the
+ * hidden sibling folder {@code .NAME.tmp-ID}, and {@link #publish} renames it; a folder already
+ * there is first renamed to {@code .NAME.old-ID} and deleted at the end. A process killed in
+ * between leaves siblings that {@link #open} recognises, restores or removes. The lock file {@code
+ * .NAME.tmp-ID.lock} tells a write in progress from a leftover.
  */
-final class StagedFolder implements AutoCloseable {
+public final class StagedFolder implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(StagedFolder.class);
   private static final Set<Path> LIVE = ConcurrentHashMap.newKeySet();
   private static final String LOCK = ".lock";
@@ -57,7 +58,7 @@ final class StagedFolder implements AutoCloseable {
    *
    * @param target absolute; its parents are made
    */
-  static StagedFolder open(Path target) throws IOException {
+  public static StagedFolder open(Path target) throws IOException {
     Path parent = parent(target);
     Files.createDirectories(parent);
     clearLeftovers(target);
@@ -80,12 +81,12 @@ final class StagedFolder implements AutoCloseable {
   }
 
   /** Returns the folder to fill. */
-  Path folder() {
+  public Path folder() {
     return folder;
   }
 
   /** Forces the content to the disk, and puts the folder in place of the target. */
-  void publish() throws IOException {
+  public void publish() throws IOException {
     forceTree(folder);
     if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
       Path aside = sibling(target, "old");
@@ -104,7 +105,19 @@ final class StagedFolder implements AutoCloseable {
     }
   }
 
-  /** Deletes the folder unless it was published. */
+  /**
+   * Forces the content to the disk, and puts one file of the folder in place of the target: of
+   * what is there now, if it is a file.
+   *
+   * @param name of the file in the folder
+   */
+  public void publishFile(String name) throws IOException {
+    forceTree(folder);
+    Files.move(folder.resolve(name), target, StandardCopyOption.ATOMIC_MOVE);
+    force(parent(target));
+  }
+
+  /** Deletes what was not published. */
   @Override
   public void close() {
     deleteOrWarn(folder);
@@ -125,7 +138,7 @@ final class StagedFolder implements AutoCloseable {
   }
 
   /** Returns the newest earlier version of {@code target} that a killed write left aside. */
-  static Optional<Path> findAside(Path target) {
+  public static Optional<Path> findAside(Path target) {
     Path newest = null;
     try {
       for (Path old : siblings(target, "old")) {
@@ -216,7 +229,7 @@ final class StagedFolder implements AutoCloseable {
   private static Path parent(Path target) {
     Path parent = target.getParent();
     if (parent == null) {
-      throw new CheckpointException(target + " cannot be a checkpoint folder: it is a root");
+      throw new CheckpointException("Cannot write " + target + ": it is a root");
     }
     return parent;
   }
