@@ -8,11 +8,17 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.TokenizerException;
 import org.alpaca4j.core.UnsupportedModelException;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Piece;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Type;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceTokenizer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,7 +31,9 @@ import org.slf4j.LoggerFactory;
 final class GgufTokenizerImport {
   private static final Logger LOG = LoggerFactory.getLogger(GgufTokenizerImport.class);
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String BLANK = "\u2581"; // SentencePiece's mark for a space
+
+  /** Bounds the work on hostile files; real pieces have some thirty characters at most. */
+  private static final int MAX_PIECE_LENGTH = 256;
 
   private final GgufFile file;
   private final GgufMetadata metadata;
@@ -131,24 +139,22 @@ final class GgufTokenizerImport {
 
   private JsonNode built() {
     String model = GgufHyperparameters.required(metadata, "tokenizer.ggml.model");
-    ObjectNode json = JSON.createObjectNode();
-    json.put("version", "1.0").putNull("truncation").putNull("padding");
-    addAddedTokens(json.putArray("added_tokens"));
-    switch (model) {
-      case "gpt2" -> buildByteLevel(json);
-      case "llama" -> buildSentencePiece(json);
+    return switch (model) {
+      case "gpt2" -> buildByteLevel();
+      case "llama" -> buildSentencePiece();
       default ->
           throw new UnsupportedModelException(
               file.file()
                   + ": tokenizer.ggml.model "
                   + model
-                  + " is not supported; supported:"
-                  + " gpt2, llama");
-    }
-    return json;
+                  + " is not supported; supported: gpt2, llama");
+    };
   }
 
-  private void buildByteLevel(ObjectNode json) {
+  private JsonNode buildByteLevel() {
+    ObjectNode json = JSON.createObjectNode();
+    json.put("version", "1.0").putNull("truncation").putNull("padding");
+    addAddedTokens(json.putArray("added_tokens"));
     String name =
         preTokenizer != null
             ? preTokenizer
@@ -187,31 +193,11 @@ final class GgufTokenizerImport {
       }
       merges.addArray().add(merge.substring(0, split)).add(merge.substring(split + 1));
     }
+    return json;
   }
 
-  private void buildSentencePiece(ObjectNode json) {
-    boolean addsSpace = metadata.flag("tokenizer.ggml.add_space_prefix").orElse(true);
-    ObjectNode normalizer = json.putObject("normalizer").put("type", "Sequence");
-    ArrayNode normalizers = normalizer.putArray("normalizers");
-    if (addsSpace) {
-      normalizers.addObject().put("type", "Prepend").put("prepend", BLANK);
-    }
-    replacement(normalizers.addObject(), " ", BLANK);
-    json.putNull("pre_tokenizer");
-    addPostProcessor(json, true);
-    ArrayNode decoders = json.putObject("decoder").put("type", "Sequence").putArray("decoders");
-    replacement(decoders.addObject(), BLANK, " ");
-    decoders.addObject().put("type", "ByteFallback");
-    decoders.addObject().put("type", "Fuse");
-    if (addsSpace) {
-      decoders.addObject().put("type", "Strip").put("content", " ").put("start", 1).put("stop", 0);
-    }
-    ObjectNode model = model(json);
-    int unknown = List.of(types).indexOf(GgufTokenType.UNKNOWN);
-    model.put("unk_token", unknown < 0 ? null : tokens.get(unknown));
-    model.put("fuse_unk", true).put("byte_fallback", true).put("ignore_merges", false);
-    addVocabulary(model);
-    ArrayNode merges = model.putArray("merges");
+  /** The metadata are those of a SentencePiece model under other names. */
+  private JsonNode buildSentencePiece() {
     float[] scores =
         metadata
             .floats("tokenizer.ggml.scores")
@@ -219,14 +205,44 @@ final class GgufTokenizerImport {
     if (scores.length != tokens.size()) {
       throw malformed("it has " + scores.length + " scores for " + tokens.size() + " tokens");
     }
-    for (SentencePieceMerges.Merge merge : SentencePieceMerges.of(file.file(), tokens, scores)) {
-      merges.addArray().add(merge.left()).add(merge.right());
+    List<Piece> pieces = new ArrayList<>();
+    for (int id = 0; id < scores.length; id++) {
+      String text = tokens.get(id);
+      if (text.length() > MAX_PIECE_LENGTH) {
+        throw malformed("token " + id + " has " + text.length() + " characters");
+      }
+      Type type = text.isEmpty() ? Type.UNUSED : Type.valueOf(types[id].name());
+      pieces.add(new Piece(text, scores[id], type));
     }
-  }
-
-  private static void replacement(ObjectNode node, String from, String to) {
-    node.put("type", "Replace").putObject("pattern").put("String", from);
-    node.put("content", to);
+    int unknown = List.of(types).indexOf(GgufTokenType.UNKNOWN);
+    SentencePieceModel model =
+        new SentencePieceModel(
+            pieces,
+            true,
+            metadata.flag("tokenizer.ggml.add_space_prefix").orElse(true),
+            id("bos").map(tokens::get).orElse(""),
+            id("eos").map(tokens::get).orElse(""),
+            id("padding").map(tokens::get).orElse(""),
+            unknown < 0 ? "" : tokens.get(unknown));
+    boolean addBos = metadata.flag("tokenizer.ggml.add_bos_token").orElse(true);
+    boolean addEos = metadata.flag("tokenizer.ggml.add_eos_token").orElse(false);
+    try {
+      JsonNode json =
+          JSON.readTree(
+              new SentencePieceTokenizer(model)
+                  .tokenizerJson(addBos, addEos, file.file().toString()));
+      ObjectNode vocabulary = (ObjectNode) json.path("model").path("vocab");
+      for (int id = 0; id < scores.length; id++) {
+        if (isPlaceholder(id)) {
+          vocabulary.remove(tokens.get(id));
+        }
+      }
+      return json;
+    } catch (TokenizerException e) {
+      throw malformed(String.valueOf(e.getMessage()));
+    } catch (IOException e) {
+      throw new IllegalStateException("The tokenizer was written as JSON", e);
+    }
   }
 
   private static ObjectNode model(ObjectNode json) {
@@ -237,12 +253,16 @@ final class GgufTokenizerImport {
   private void addVocabulary(ObjectNode model) {
     ObjectNode vocabulary = model.putObject("vocab");
     for (int id = 0; id < tokens.size(); id++) {
-      boolean unused =
-          types[id] == GgufTokenType.UNUSED && tokens.get(id).equals(GgufTokenType.unusedText(id));
-      if (!unused) {
+      if (!isPlaceholder(id)) {
         vocabulary.put(tokens.get(id), id);
       }
     }
+  }
+
+  /** Whether a token only fills a row of the embedding that has none. */
+  private boolean isPlaceholder(int id) {
+    return types[id] == GgufTokenType.UNUSED
+        && tokens.get(id).equals(GgufTokenType.unusedText(id));
   }
 
   private void addAddedTokens(ArrayNode added) {
