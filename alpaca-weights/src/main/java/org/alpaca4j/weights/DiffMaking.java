@@ -57,14 +57,14 @@ final class DiffMaking {
     }
     Map<String, byte[]> files = files();
     writer.files(folder -> write(folder, files));
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.WRITE, pairs);
+    PhaseProgress progress = options.progress(ProgressListener.Phase.WRITE, pairs);
     writer
         .build()
         .write(
             (name, out) -> {
               TensorPair pair = Objects.requireNonNull(pairOf.get(name));
               make(pair, out);
-              progress.done(pair);
+              progress.done(pair.name(), pair.changed().elements());
             });
     Optional<Map.Entry<String, Double>> worst =
         deviations.entrySet().stream()

@@ -171,7 +171,7 @@ final class DiffRecovery {
     }
     Map<String, byte[]> companions = ModelFiles.companions(diff.folder());
     writer.files(folder -> ModelFiles.write(companions, folder));
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.WRITE, pairs);
+    PhaseProgress progress = options.progress(ProgressListener.Phase.WRITE, pairs);
     try {
       writer
           .build()
@@ -179,7 +179,7 @@ final class DiffRecovery {
               (name, out) -> {
                 TensorPair pair = Objects.requireNonNull(pairOf.get(name));
                 recover(pair, out);
-                progress.done(pair);
+                progress.done(pair.name(), pair.changed().elements());
               });
     } catch (CheckpointException e) {
       throw DiffOptions.unwrapped(e);
@@ -212,7 +212,7 @@ final class DiffRecovery {
       return;
     }
     Set<String> wrong = new ConcurrentSkipListSet<>();
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.VERIFY_RAW, pairs);
+    PhaseProgress progress = options.progress(ProgressListener.Phase.VERIFY_RAW, pairs);
     try {
       ParallelTasks.forEach(
           options.threads(),
@@ -221,7 +221,7 @@ final class DiffRecovery {
             if (!isRawOf(listed.tensors().get(pair.name()), pair)) {
               wrong.add(pair.raw().name());
             }
-            progress.done(pair);
+            progress.done(pair.name(), pair.changed().elements());
           });
     } catch (RuntimeException e) {
       throw e;

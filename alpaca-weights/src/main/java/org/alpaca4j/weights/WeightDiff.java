@@ -136,7 +136,7 @@ public final class WeightDiff {
     private @Nullable IntegrityCheck integrityCheck;
     private boolean testInference;
     private @Nullable Device device;
-    private WeightDiffListener listener = progress -> {};
+    private ProgressListener listener = progress -> {};
 
     private Builder() {}
 
@@ -216,7 +216,7 @@ public final class WeightDiff {
     }
 
     /** Sets who hears of progress; default: nobody. */
-    public Builder listener(WeightDiffListener value) {
+    public Builder listener(ProgressListener value) {
       listener = value;
       return this;
     }
@@ -310,8 +310,8 @@ public final class WeightDiff {
     options
         .listener()
         .progressed(
-            new WeightDiffListener.Progress(
-                WeightDiffListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
+            new ProgressListener.Progress(
+                ProgressListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
     CausalLm.Builder loading = CausalLm.builder(model).precision(precision);
     if (device != null) {
       loading.device(device);

@@ -209,11 +209,13 @@ class CheckpointConverterTest {
   @Test
   void theListenerHearsOfEveryTensor() throws IOException {
     write(CONFIG);
-    List<ConversionListener.Progress> heard = new ArrayList<>();
+    List<ProgressListener.Progress> heard = new ArrayList<>();
     conversion().threads(2).dtype(DType.BF16).listener(heard::add).build().convert();
-    assertThat(heard).extracting(ConversionListener.Progress::tensors).containsExactly(1, 2, 3);
-    assertThat(heard).allMatch(progress -> progress.totalTensors() == 3);
-    assertThat(heard.get(2).bytes()).isEqualTo(heard.get(2).totalBytes()).isEqualTo(24);
+    assertThat(heard)
+        .extracting(ProgressListener.Progress::tensorsDone)
+        .containsExactly(0, 1, 2, 3);
+    assertThat(heard).allMatch(progress -> progress.tensorsTotal() == 3);
+    assertThat(heard.get(3).elementsDone()).isEqualTo(heard.get(3).elementsTotal()).isEqualTo(9);
   }
 
   @Test

@@ -262,13 +262,13 @@ class WeightDiffTest {
     writeModels(DType.BF16);
     plain().make(raw, tuned, diff);
     TinyFolder.flipBit(raw, UP, 3);
-    List<WeightDiffListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
+    List<ProgressListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
     WeightDiff listening = WeightDiff.builder().listener(p -> phases.add(p.phase())).build();
     assertThatThrownBy(() -> listening.recover(raw, diff, recovered))
         .isInstanceOfSatisfying(
             IntegrityException.class, e -> assertThat(e.tensors()).containsExactly(UP))
         .hasMessageContaining("1 of 4 tensors differ");
-    assertThat(phases).containsOnly(WeightDiffListener.Phase.VERIFY_RAW);
+    assertThat(phases).containsOnly(ProgressListener.Phase.VERIFY_RAW);
     assertNothingButTheSources();
   }
 

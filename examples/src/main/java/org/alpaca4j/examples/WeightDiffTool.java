@@ -8,7 +8,7 @@ import java.util.concurrent.Callable;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.weights.IntegrityCheck;
 import org.alpaca4j.weights.WeightDiff;
-import org.alpaca4j.weights.WeightDiffListener.Progress;
+import org.alpaca4j.weights.ProgressListener.Progress;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;

@@ -1,16 +1,16 @@
 package org.alpaca4j.weights;
 
 /**
- * Hears how far {@link WeightDiff} has come. Called by the working threads, one at a time; an
- * exception thrown here ends the work as any other failure does.
+ * Hears how far a {@link WeightDiff} or a {@link CheckpointConverter} has come. Called by the
+ * working threads, one at a time; an exception thrown here ends the work as any other failure does.
  */
 @FunctionalInterface
-public interface WeightDiffListener {
+public interface ProgressListener {
   /** What is being done. */
   enum Phase {
-    /** The raw weights are compared with the manifest; nothing has been written. */
+    /** A diff's raw weights are compared with the manifest; nothing has been written. */
     VERIFY_RAW,
-    /** Tensors are subtracted or added, and written. */
+    /** Tensors are converted, subtracted or added, and written. */
     WRITE,
     /** The recovered model answers a question. */
     TEST_INFERENCE
