@@ -108,7 +108,8 @@ public final class WeightDiff {
    * @param parameters how many weights they have
    * @param verified whether the diff's manifest vouches for raw weights, diff and result; false for
    *     a diff without manifest
-   * @param sum of all weights, if an {@link IntegrityCheck} asked for it; without rotary buffers
+   * @param sum of all weights, if an {@link IntegrityCheck} asked for it
+   * @param sumWithRotaryBuffers the same with the rotary inverse frequencies of each layer
    * @param testInference the answer to the test instruction, if one was asked for
    */
   public record RecoverResult(
@@ -117,6 +118,7 @@ public final class WeightDiff {
       long parameters,
       boolean verified,
       OptionalDouble sum,
+      OptionalDouble sumWithRotaryBuffers,
       Optional<String> testInference) {}
 
   /** Starts with the defaults. */
@@ -295,6 +297,7 @@ public final class WeightDiff {
         result.parameters,
         result.verified,
         result.sum,
+        result.sumWithRotaryBuffers,
         Optional.of(infer(tuned, bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)));
   }
 

@@ -115,11 +115,11 @@ class CheckpointConverterTest {
 
   @Test
   void aConfigurationWithoutATypeGetsOne() {
-    assertThat(ConfigText.parse("{}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\n  \"torch_dtype\": \"bfloat16\"}");
-    assertThat(ConfigText.parse("{\"rope_parameters\": {}}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{\"rope_parameters\": {}}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\n  \"dtype\": \"bfloat16\",\"rope_parameters\": {}}");
-    assertThat(ConfigText.parse("{\"dtype\": null}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{\"dtype\": null}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\"dtype\": \"bfloat16\"}");
   }
 
