@@ -22,8 +22,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -496,9 +496,7 @@ class ModelHubTest {
     private Download() {}
 
     public static void main(String[] args) {
-      ModelHub.builder(Map.of("HF_ENDPOINT", args[0]), Path.of(args[1]))
-          .build()
-          .folder(FakeHub.ID);
+      ModelHub.builder(Map.of("HF_ENDPOINT", args[0]), Path.of(args[1])).build().folder(FakeHub.ID);
     }
   }
 

@@ -212,8 +212,7 @@ public final class CheckpointConverter {
   public Result convert() {
     refuseSameFolder();
     try (WeightFolder folder = open()) {
-      ConvertedWeights weights =
-          new ConvertedWeights(folder, dtype, transform, allowOverflow);
+      ConvertedWeights weights = new ConvertedWeights(folder, dtype, transform, allowOverflow);
       CheckpointWriter.Builder writer =
           CheckpointWriter.builder(target)
               .maxShardBytes(maxShardBytes)
@@ -235,10 +234,7 @@ public final class CheckpointConverter {
                 progress.done(name, weights.elements(name));
               });
       return new Result(
-          folder.weights().size(),
-          weights.totalElements(),
-          weights.totalBytes(),
-          folder.dropped());
+          folder.weights().size(), weights.totalElements(), weights.totalBytes(), folder.dropped());
     }
   }
 

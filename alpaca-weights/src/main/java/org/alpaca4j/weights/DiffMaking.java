@@ -106,8 +106,7 @@ final class DiffMaking {
     if (config != null) {
       String name = exact() ? ModelFiles.TUNED_CONFIG : ModelFiles.CONFIG;
       Files.writeString(
-          folder.resolve(name),
-          config.adapted(options.dtype(), DiffOptions.embeddingRows(pairs)));
+          folder.resolve(name), config.adapted(options.dtype(), DiffOptions.embeddingRows(pairs)));
       names.add(name);
     }
     Map<String, String> hashes = new TreeMap<>();

@@ -37,7 +37,6 @@ final class PhaseProgress {
   }
 
   private void tell(String tensor) {
-    listener.progressed(
-        new Progress(phase, tensor, tensorsDone, tensors, elementsDone, elements));
+    listener.progressed(new Progress(phase, tensor, tensorsDone, tensors, elementsDone, elements));
   }
 }

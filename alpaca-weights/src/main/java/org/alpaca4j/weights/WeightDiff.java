@@ -313,8 +313,7 @@ public final class WeightDiff {
     options
         .listener()
         .progressed(
-            new ProgressListener.Progress(
-                ProgressListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
+            new ProgressListener.Progress(ProgressListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
     CausalLm.Builder loading = CausalLm.builder(model).precision(precision);
     if (device != null) {
       loading.device(device);

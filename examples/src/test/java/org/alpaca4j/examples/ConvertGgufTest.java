@@ -49,8 +49,7 @@ class ConvertGgufTest {
 
   @Test
   void refusesTypesItCannotMake() {
-    assertThat(convert(model, file, "--type", "Q3_K").exitCode())
-        .isEqualTo(ExampleCommand.REFUSED);
+    assertThat(convert(model, file, "--type", "Q3_K").exitCode()).isEqualTo(ExampleCommand.REFUSED);
     assertThat(convert(model, file, "--type", "Q4_K").err()).contains("Q4_K cannot be written");
     CommandRun quantised = convert(file, back.toString(), "--type", "Q8_0");
     assertThat(quantised.exitCode()).isEqualTo(ExampleCommand.REFUSED);

@@ -106,8 +106,8 @@ public final class StagedFolder implements AutoCloseable {
   }
 
   /**
-   * Forces the content to the disk, and puts one file of the folder in place of the target: of
-   * what is there now, if it is a file.
+   * Forces the content to the disk, and puts one file of the folder in place of the target: of what
+   * is there now, if it is a file.
    *
    * @param name of the file in the folder
    */

@@ -261,8 +261,7 @@ final class GgufTokenizerImport {
 
   /** Whether a token only fills a row of the embedding that has none. */
   private boolean isPlaceholder(int id) {
-    return types[id] == GgufTokenType.UNUSED
-        && tokens.get(id).equals(GgufTokenType.unusedText(id));
+    return types[id] == GgufTokenType.UNUSED && tokens.get(id).equals(GgufTokenType.unusedText(id));
   }
 
   private void addAddedTokens(ArrayNode added) {

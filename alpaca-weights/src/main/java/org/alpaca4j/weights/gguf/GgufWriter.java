@@ -20,8 +20,8 @@ import org.alpaca4j.core.internal.StagedFolder;
 import org.alpaca4j.weights.gguf.GgufValue.Elements;
 
 /**
- * Writes a GGUF file of version 3, whole or not at all ({@link StagedFolder}). Sizes are known before
- * any byte is, so tensors are written at their places by several threads.
+ * Writes a GGUF file of version 3, whole or not at all ({@link StagedFolder}). Sizes are known
+ * before any byte is, so tensors are written at their places by several threads.
  */
 final class GgufWriter {
   private static final int MAGIC = 0x46554747; // "GGUF"
