@@ -83,14 +83,13 @@ final class HuggingFaceFolder implements WeightFolder {
   public void addFiles(CheckpointWriter.Builder writer, @Nullable DType dtype) {
     Path folder = checkpoint.folder();
     Set<String> copied = ModelFiles.besideWeights(folder);
-    if (config != null && dtype != null) {
+    if (config != null && dtype != null && copied.remove(ModelFiles.CONFIG)) {
       if (config.isQuantized()) {
         throw new CheckpointException(
             folder.resolve(ModelFiles.CONFIG)
                 + " says that the weights are quantised (quantization_config), so their type"
                 + " cannot be changed; convert without a dtype");
       }
-      copied.remove(ModelFiles.CONFIG);
       writer.file(ModelFiles.CONFIG, config.adapted(dtype, 0));
     }
     writer.files(target -> ModelFiles.copy(copied, folder, target));

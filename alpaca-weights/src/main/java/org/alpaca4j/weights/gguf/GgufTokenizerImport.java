@@ -92,7 +92,9 @@ final class GgufTokenizerImport {
    * @param tokenizer what {@link #tokenizer()} returned
    */
   void write(Path folder, JsonNode tokenizer, int contextLength) throws IOException {
-    JSON.writeValue(folder.resolve("tokenizer.json").toFile(), tokenizer);
+    // By way of a String: some versions of Jackson write names beyond the BMP as bytes that are no
+    // UTF-8.
+    Files.writeString(folder.resolve("tokenizer.json"), tokenizer.toString());
     Files.writeString(
         folder.resolve("tokenizer_config.json"),
         JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config(contextLength)) + "\n");
