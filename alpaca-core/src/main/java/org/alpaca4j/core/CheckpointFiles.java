@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.StagedFolder;
 
 /**
  * Finds and opens the files of a checkpoint: which format, one file or shards, and whether the
@@ -280,11 +281,11 @@ record CheckpointFiles(
     }
     if (name.contains("consolidated.")) {
       return "it belongs to Meta's release: convert that to a Hugging Face folder with"
-          + " alpaca-weights, or open the file itself";
+          + " CheckpointConverter (alpaca-weights), or open the file itself";
     }
     if (name.endsWith(".gguf")) {
-      return "GGUF is not read here: convert it with alpaca-weights, or take the model's"
-          + " safetensors files";
+      return "GGUF is not read here: make a Hugging Face folder of it with GgufImport"
+          + " (alpaca-weights), or take the model's safetensors files";
     }
     return "safetensors and PyTorch (.bin, .pth, .pt) files are read: a folder names them by "
         + Format.SAFETENSORS.single

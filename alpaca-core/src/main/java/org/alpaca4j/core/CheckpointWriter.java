@@ -18,6 +18,7 @@ import java.util.function.UnaryOperator;
 import org.alpaca4j.core.SafetensorsLayout.Declared;
 import org.alpaca4j.core.SafetensorsLayout.Shard;
 import org.alpaca4j.core.internal.ParallelTasks;
+import org.alpaca4j.core.internal.StagedFolder;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.CopyOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -177,13 +178,13 @@ class WeightDiffTest {
     writeModels(DType.F16);
     WeightDiff wide = WeightDiff.builder().dtype(DType.F32).maxShardBytes(200).build();
     assertThat(wide.make(raw, tuned, diff).maxDeviation()).isLessThan(1e-6);
-    assertThat(diff.resolve("config.json")).content().contains("\"dtype\" : \"float32\"");
+    assertThat(diff.resolve("config.json")).content().contains("\"dtype\": \"float32\"");
     assertThat(diff.resolve("model.safetensors.index.json")).exists();
 
     WeightDiff half = WeightDiff.builder().dtype(DType.F16).build();
     assertThat(half.recover(raw, diff, recovered).verified()).isTrue();
     assertThat(TinyFolder.bytes(recovered)).isEqualTo(TinyFolder.bytes(tuned));
-    assertThat(recovered.resolve("config.json")).content().contains("\"dtype\" : \"float16\"");
+    assertThat(recovered.resolve("config.json")).content().contains("\"dtype\": \"float16\"");
   }
 
   @Test
@@ -262,13 +263,13 @@ class WeightDiffTest {
     writeModels(DType.BF16);
     plain().make(raw, tuned, diff);
     TinyFolder.flipBit(raw, UP, 3);
-    List<WeightDiffListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
+    List<ProgressListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
     WeightDiff listening = WeightDiff.builder().listener(p -> phases.add(p.phase())).build();
     assertThatThrownBy(() -> listening.recover(raw, diff, recovered))
         .isInstanceOfSatisfying(
             IntegrityException.class, e -> assertThat(e.tensors()).containsExactly(UP))
         .hasMessageContaining("1 of 4 tensors differ");
-    assertThat(phases).containsOnly(WeightDiffListener.Phase.VERIFY_RAW);
+    assertThat(phases).containsOnly(ProgressListener.Phase.VERIFY_RAW);
     assertNothingButTheSources();
   }
 
@@ -321,6 +322,40 @@ class WeightDiffTest {
     assertThatThrownBy(() -> plain().make(raw, tuned, diff))
         .hasMessageContainingAll(UP, "extra", "model.norm.weight [3] and [6]");
     assertNothingButTheSources();
+  }
+
+  @Test
+  void tokenizerAndTemplatesGoAlongAndNothingElse() throws IOException {
+    writeModels(DType.F32);
+    String template = "additional_chat_templates/tool_use.jinja";
+    Files.createDirectory(tuned.resolve("additional_chat_templates"));
+    Files.writeString(tuned.resolve(template), "{{ messages }}");
+    Files.writeString(tuned.resolve("trainer_log.jsonl"), "private");
+    plain().make(raw, tuned, diff);
+    assertThat(diff.resolve("trainer_log.jsonl")).doesNotExist();
+    plain().recover(raw, diff, recovered);
+    for (String name : List.of(template, "tokenizer.json", "tokenizer_config.json")) {
+      assertThat(recovered.resolve(name)).hasSameBinaryContentAs(tuned.resolve(name));
+    }
+    Files.writeString(diff.resolve(template), "{{ other }}");
+    Files.move(recovered, parent.resolve("other"));
+    assertRefused("tool_use.jinja was changed");
+    Files.delete(diff.resolve(template));
+    assertRefused(template, "fetch the diff again");
+  }
+
+  @Test
+  void onlyTypeAndVocabularyChangeInTheConfiguration() {
+    writeModels(DType.F32);
+    WeightDiff.builder().dtype(DType.BF16).build().make(raw, tuned, diff);
+    String text = read(tuned.resolve("config.json"));
+    assertThat(diff.resolve("config.json")).hasContent(text.replace("float32", "bfloat16"));
+    assertThat(ConfigText.parse("{\"vocab_size\": 7, \"x\": [1,2]}", "x").adapted(null, 8))
+        .isEqualTo("{\"vocab_size\": 8, \"x\": [1,2]}");
+  }
+
+  private static String read(Path file) {
+    return new String(ModelFiles.read(file), StandardCharsets.UTF_8);
   }
 
   @Test
