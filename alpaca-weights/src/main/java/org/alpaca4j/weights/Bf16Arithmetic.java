@@ -1,7 +1,5 @@
 package org.alpaca4j.weights;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -18,11 +16,9 @@ import java.nio.IntBuffer;
  * become floats, and floats lanes, by copying memory. A block's floats are those of all lower lanes
  * and then those of all upper ones, which element by element arithmetic does not mind.
  *
- * <p>Takes heap buffers and finite values only, and says so if it met others. For one thread.
+ * <p>Takes finite values only, and says so if it met others. For one thread.
  */
 final class Bf16Arithmetic {
-  private static final VarHandle WORD =
-      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
   private static final int UPPER = 0xffff0000;
   private static final int EXPONENTS = 0x7f807f80; // of the two weights of a word
   private static final int EXPONENT_UNITS = 0x00800080;
@@ -115,17 +111,17 @@ final class Bf16Arithmetic {
   }
 
   private void decode(ByteBuffer from, int word, int length, float[] to) {
-    split(from.array(), from.arrayOffset() + word * Integer.BYTES, length);
+    wordsOf(from).get(word, words, 0, length);
+    for (int i = 0; i < length; i++) {
+      lower[i] = words[i] << 16;
+      upper[i] = words[i] & UPPER;
+    }
     laneBits.put(0, lower, 0, length).put(length, upper, 0, length);
     laneValues.get(0, to, 0, 2 * length);
   }
 
-  private void split(byte[] bytes, int offset, int length) {
-    for (int i = 0; i < length; i++) {
-      int word = (int) WORD.get(bytes, offset + i * Integer.BYTES);
-      lower[i] = word << 16;
-      upper[i] = word & UPPER;
-    }
+  private static IntBuffer wordsOf(ByteBuffer bytes) {
+    return bytes.duplicate().clear().order(ByteOrder.LITTLE_ENDIAN).asIntBuffer();
   }
 
   /** Rounds and stores values; returns whether all are finite. */
@@ -133,8 +129,7 @@ final class Bf16Arithmetic {
     laneValues.put(0, values, 0, 2 * length);
     laneBits.get(0, lower, 0, length).get(length, upper, 0, length);
     join(length);
-    ByteBuffer bytes = to.duplicate().clear().order(ByteOrder.LITTLE_ENDIAN);
-    bytes.asIntBuffer().put(word, words, 0, length);
+    wordsOf(to).put(word, words, 0, length);
     return areFinite(length);
   }
 
