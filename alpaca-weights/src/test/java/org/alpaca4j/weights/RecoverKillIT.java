@@ -28,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Tag("kill")
 class RecoverKillIT {
-  private static final int ROWS = 400_000; // about 10 MB of weights
+  private static final int ROWS = 800_000; // about 20 MB of weights
   private static final String MODEL = "recovered";
 
   @TempDir Path parent;
@@ -65,41 +65,63 @@ class RecoverKillIT {
     long seed = Long.getLong("seed", System.nanoTime());
     System.out.println("seed " + seed);
     Random random = new Random(seed);
-    long whole = undisturbed();
+    Times times = undisturbed();
     Map<String, String> expected = hashes(target);
     delete(target);
 
     int complete = 0;
     int leftovers = 0;
     for (int kill = 0; kill < kills; kill++) {
-      // Every other one late: renaming is short, and so is what comes after it.
-      double share = kill % 2 == 0 ? random.nextDouble() : 0.7 + 0.5 * random.nextDouble();
+      List<String> before = entries();
       Process child = start("");
       child.getInputStream().read();
-      child.waitFor((long) (whole * share), TimeUnit.NANOSECONDS);
+      if (kill % 2 == 0) { // at any moment
+        await(child, times.whole * random.nextDouble());
+      } else { // while it writes and renames, or just after
+        awaitWriting(child, before);
+        await(child, times.writing * 1.2 * random.nextDouble());
+      }
       child.destroyForcibly().waitFor();
       if (Files.exists(target)) {
         assertThat(hashes(target)).as("seed %s, kill %s", seed, kill).isEqualTo(expected);
         complete++;
         delete(target);
       }
-      leftovers += entries().isEmpty() ? 0 : 1;
+      leftovers += before.containsAll(entries()) ? 0 : 1;
     }
     System.out.printf(
         "%d kills within %d ms: %d left no model, %d the whole one; %d left something to clear%n",
-        kills, whole / 1_000_000, kills - complete, complete, leftovers);
+        kills, (long) times.whole / 1_000_000, kills - complete, complete, leftovers);
     undisturbed();
     assertThat(hashes(target)).as("seed %s, afterwards", seed).isEqualTo(expected);
     assertThat(entries()).containsExactly(MODEL);
   }
 
-  /** Recovers in a child that is left in peace; returns how long that took from its first line. */
-  private long undisturbed() throws Exception {
+  /** Nanoseconds from a child's first line to its end, and those from its first file on. */
+  private record Times(double whole, double writing) {}
+
+  /** Recovers in a child that is left in peace. */
+  private Times undisturbed() throws Exception {
+    List<String> before = entries();
     Process child = start("");
     child.getInputStream().read();
     long begun = System.nanoTime();
+    awaitWriting(child, before);
+    long writing = System.nanoTime();
     assertThat(child.waitFor()).isZero();
-    return System.nanoTime() - begun;
+    long end = System.nanoTime();
+    return new Times(end - begun, end - writing);
+  }
+
+  /** Waits until a child has put something new into the folder, or has ended. */
+  private void awaitWriting(Process child, List<String> before) throws Exception {
+    while (child.isAlive() && before.containsAll(entries())) {
+      await(child, 1e5);
+    }
+  }
+
+  private static void await(Process child, double nanoseconds) throws InterruptedException {
+    child.waitFor((long) nanoseconds, TimeUnit.NANOSECONDS);
   }
 
   @Test
