@@ -5,6 +5,7 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -222,10 +223,13 @@ final class DiffRecovery {
     }
     Set<String> wrong = new ConcurrentSkipListSet<>();
     PhaseProgress progress = options.progress(ProgressListener.Phase.VERIFY_RAW, pairs);
+    List<TensorPair> largestFirst = new ArrayList<>(pairs);
+    largestFirst.sort(
+        Comparator.comparingLong((TensorPair pair) -> pair.raw().byteLength()).reversed());
     try {
       ParallelTasks.forEach(
           options.threads(),
-          pairs,
+          largestFirst,
           pair -> {
             if (!isRawOf(listed.tensors().get(pair.name()), pair)) {
               wrong.add(pair.raw().name());

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class WeightDiffTest {
   private static final String EMBEDDING = "model.embed_tokens.weight";
@@ -228,6 +230,47 @@ class WeightDiffTest {
     assertThat(TinyFolder.read(recovered, HEAD)[last]).isEqualTo(expected);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {2, 1022, 1024, 1026, 5001, 70_002})
+  void quickAndGeneralArithmeticGiveTheSameBits(int columns) {
+    float[] from = new float[columns];
+    float[] to = new float[columns];
+    Random random = new Random(columns);
+    for (int i = 0; i < columns; i++) {
+      from[i] = (float) (random.nextGaussian() * Math.pow(10, random.nextInt(20) - 10));
+      to[i] = from[i] * (float) (1 + 0.1 * random.nextGaussian());
+    }
+    // The raw model in fp32 holds the same values, but goes the general way.
+    from = TinyFolder.rounded(DType.BF16, from);
+    TinyFolder.model(DType.BF16, ROWS, 2).tensor(UP, DType.BF16, to, columns).write(tuned);
+    TinyFolder.model(DType.F32, ROWS, 1).tensor(UP, DType.F32, from, columns).write(raw);
+    MakeResult general = plain().make(raw, tuned, parent.resolve("general"));
+    TinyFolder.model(DType.F32, ROWS, 1).tensor(UP, DType.BF16, from, columns).write(raw);
+    MakeResult quick = plain().make(raw, tuned, diff);
+
+    assertThat(TinyFolder.bytes(diff)).isEqualTo(TinyFolder.bytes(parent.resolve("general")));
+    assertThat(quick.maxDeviation()).isEqualTo(general.maxDeviation());
+    plain().recover(raw, diff, recovered);
+    Path summed = parent.resolve("summed"); // goes the general way as well
+    WeightDiff.builder()
+        .integrityCheck(IntegrityCheck.naiveSum(0, Double.MAX_VALUE))
+        .build()
+        .recover(raw, diff, summed);
+    assertThat(TinyFolder.bytes(recovered)).isEqualTo(TinyFolder.bytes(summed));
+  }
+
+  @Test
+  void infiniteBf16WeightsFollowTheArithmeticToo() {
+    float[] odd = {Float.NaN, Float.POSITIVE_INFINITY, -0f, 1e-40f, 3e38f, -3};
+    TinyFolder.model(DType.BF16, ROWS, 1).write(raw);
+    TinyFolder.model(DType.BF16, ROWS, 2)
+        .tensor("model.norm.weight", DType.BF16, odd, 6)
+        .write(tuned);
+    plain().make(raw, tuned, diff);
+    plain().recover(raw, diff, recovered);
+    assertThat(TinyFolder.read(recovered, "model.norm.weight")).startsWith(odd[0], odd[1]);
+  }
+
   @Test
   void whatIsTooLargeForTheTypeIsRefused() throws IOException {
     float[] large = {60_000, 1, 1, 1, 1, 1};
@@ -406,6 +449,22 @@ class WeightDiffTest {
     Files.write(file, bytes);
     Files.delete(raw.resolve("model.safetensors"));
     assertRefused(raw.toString(), "no weights");
+  }
+
+  @Test
+  void anUnreadableShardIsNamed() throws IOException {
+    writeModels(DType.F32);
+    plain().make(raw, tuned, diff);
+    for (Path folder : List.of(raw, diff)) {
+      // A folder of its name cannot be read by anybody, not even by root.
+      Path shard = folder.resolve("model.safetensors");
+      Path kept = Files.move(shard, parent.resolve("other"));
+      Files.createDirectory(shard);
+      assertRefused(shard.toString());
+      Files.delete(shard);
+      Files.move(kept, shard);
+    }
+    assertThat(plain().recover(raw, diff, recovered).verified()).isTrue();
   }
 
   @Test
