@@ -3,6 +3,7 @@ package org.alpaca4j.weights;
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -114,17 +115,27 @@ final class DiffRecovery {
         .files()
         .forEach(
             (name, hash) -> {
-              Path file = diff.folder().resolve(name);
-              if (!file.getFileName().toString().equals(name) || !Files.isRegularFile(file)) {
-                throw new IntegrityException(
-                    file + ", which " + DiffManifest.FILE + " lists, is missing", List.of());
-              }
+              Path file = listedFile(name);
               if (!Digest.sha256(ModelFiles.read(file)).equals(hash)) {
                 throw new IntegrityException(
                     file + " was changed or is damaged: its SHA-256 is not the manifest's",
                     List.of());
               }
             });
+  }
+
+  /** Returns a file of the diff's own folder. */
+  private Path listedFile(String name) {
+    try {
+      Path file = diff.folder().resolve(name);
+      if (file.getFileName().toString().equals(name) && Files.isRegularFile(file)) {
+        return file;
+      }
+    } catch (InvalidPathException e) {
+      // No file has such a name.
+    }
+    throw new IntegrityException(
+        diff.folder() + " lacks '" + name + "', which " + DiffManifest.FILE + " lists", List.of());
   }
 
   private static boolean isOf(TensorInfo tensor, DiffManifest.Form form) {
