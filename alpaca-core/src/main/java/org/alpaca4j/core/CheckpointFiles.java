@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -216,7 +217,8 @@ record CheckpointFiles(
     boolean plain =
         shard.endsWith(format.extension)
             && shard.length() <= MAX_NAME_LENGTH
-            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
+            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ')
+            && isFileName(shard);
     if (!plain) {
       throw new CheckpointException(
           index
@@ -227,6 +229,15 @@ record CheckpointFiles(
               + "'; a shard must be a "
               + format.extension
               + " file of the same folder, named without a path");
+    }
+  }
+
+  /** Half a surrogate pair, for one, cannot be in the name of a file. */
+  private static boolean isFileName(String name) {
+    try {
+      return Path.of(name).getNameCount() == 1;
+    } catch (InvalidPathException e) {
+      return false;
     }
   }
 

@@ -410,6 +410,8 @@ class WeightDiffTest {
     Files.writeString(diff.resolve("tokenizer.json"), "{}");
     assertRefused("tokenizer.json was changed");
     Files.copy(tuned.resolve("tokenizer.json"), diff.resolve("tokenizer.json"), replacing());
+    Files.writeString(manifest, text.replace("tokenizer.json", "\\u0000"));
+    assertRefused("lists");
     Files.writeString(manifest, text.replace(UP, "renamed"));
     assertRefused("missing renamed", UP);
     Files.writeString(manifest, text.substring(0, text.length() / 2));

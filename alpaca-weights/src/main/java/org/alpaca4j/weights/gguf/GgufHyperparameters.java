@@ -152,6 +152,18 @@ final class GgufHyperparameters {
     if (metadata.integer(prefix + "expert_count").orElse(0) > 0) {
       throw new UnsupportedModelException(file.file() + " is a mixture of experts: not supported");
     }
+    int layers = positive(metadata, prefix + "block_count");
+    if (layers > file.tensors().size()) {
+      throw new CheckpointException(
+          file.file()
+              + ": "
+              + prefix
+              + "block_count is "
+              + layers
+              + ", but there are only "
+              + file.tensors().size()
+              + " tensors; take a complete file");
+    }
     int heads = positive(metadata, prefix + "attention.head_count");
     int hidden = positive(metadata, prefix + "embedding_length");
     int headDim =
@@ -172,7 +184,7 @@ final class GgufHyperparameters {
         ModelConfig.builder(mistral ? "mistral" : architecture)
             .hiddenSize(hidden)
             .intermediateSize(positive(metadata, prefix + "feed_forward_length"))
-            .numHiddenLayers(positive(metadata, prefix + "block_count"))
+            .numHiddenLayers(layers)
             .numAttentionHeads(heads)
             .numKeyValueHeads(metadata.integer(prefix + "attention.head_count_kv").orElse(heads))
             .headDim(headDim)
@@ -191,7 +203,7 @@ final class GgufHyperparameters {
       config.attentionBias(attentionBias).mlpBias(file.tensor("blk.0.ffn_up.bias") != null);
     }
     if (window > 0) {
-      readSlidingWindow(file, prefix, window, mistral, config);
+      readSlidingWindow(file, prefix, window, layers, mistral, config);
     }
     RopeScaling scaling = readRopeScaling(file, prefix, config.build());
     if (scaling.type() != RopeScaling.Type.DEFAULT) {
@@ -201,12 +213,16 @@ final class GgufHyperparameters {
   }
 
   private static void readSlidingWindow(
-      GgufFile file, String prefix, int window, boolean mistral, ModelConfig.Builder config) {
+      GgufFile file,
+      String prefix,
+      int window,
+      int layers,
+      boolean mistral,
+      ModelConfig.Builder config) {
     config.field("sliding_window", window);
     if (mistral) {
       return;
     }
-    int layers = positive(file.metadata(), prefix + "block_count");
     String key = prefix + "attention.sliding_window_pattern";
     boolean[] sliding = file.metadata().flags(key).orElseGet(() -> new boolean[0]);
     if (sliding.length != layers) {

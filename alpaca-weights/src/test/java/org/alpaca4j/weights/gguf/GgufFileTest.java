@@ -165,6 +165,16 @@ class GgufFileTest {
   }
 
   @Test
+  void refusesMoreLayersThanTensors() throws IOException {
+    Bytes bytes = header(0, 2).string("general.architecture").u32(8).string("llama");
+    Path file = write(bytes.string("llama.block_count").u32(4).u32(9999).pad(32));
+
+    assertThatThrownBy(() -> GgufImport.builder(file).build().write(folder.resolve("out")))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContainingAll("block_count is 9999", "only 0 tensors");
+  }
+
+  @Test
   void neverFailsOtherwiseThanDocumentedOnMutatedFiles() throws IOException {
     Path source =
         TinyModel.write(
