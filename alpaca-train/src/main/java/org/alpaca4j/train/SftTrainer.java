@@ -14,6 +14,7 @@ import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
@@ -88,6 +89,7 @@ public final class SftTrainer {
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
     checkpoints.prepare();
+    Torch.releaseFreeMemory();
 
     try (NDManager manager = weights.manager().newSubManager();
         TorchProgram program =

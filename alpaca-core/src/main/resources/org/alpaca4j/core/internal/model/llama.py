@@ -42,10 +42,17 @@ def add_gradient(gradient: Tensor, value: Tensor, beta: float) -> Tensor:
 
 
 def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) -> Tensor:
-    """gradient [out, in] = beta * gradient + dy^T x."""
+    """gradient [out, in] = beta * gradient + dy^T x. Where the gradient is kept in another dtype, a product of at most
+    4 M elements is in memory at once."""
     if gradient.dtype == dy.dtype:
         return torch.addmm(gradient, dy.t(), x, beta=beta, out=gradient)
-    return __torch__.add_gradient(gradient, torch.mm(dy.t(), x), beta)
+    rows = max(1, 4194304 // x.size(1))
+    start = 0
+    while start < dy.size(1):
+        end = min(start + rows, dy.size(1))
+        __torch__.add_gradient(gradient[start:end], torch.mm(dy[:, start:end].t(), x), beta)
+        start = end
+    return gradient
 
 
 def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
