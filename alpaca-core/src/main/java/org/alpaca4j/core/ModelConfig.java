@@ -8,19 +8,20 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.alpaca4j.core.internal.model.LlamaLayout;
+import org.alpaca4j.core.internal.model.UnitLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,8 +36,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Two configurations are equal if they describe the same model, whatever their spelling.
  */
 public final class ModelConfig {
-  private static final List<String> FAMILIES = List.of("llama", "mistral", "qwen2", "qwen3");
-  private static final int MAX_LAYERS = 10_000;
+  static final List<String> FAMILIES = List.of("llama", "mistral", "qwen2", "qwen3");
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -56,7 +56,7 @@ public final class ModelConfig {
   }
 
   /** What equality is about. */
-  private record Values(
+  record Values(
       String modelType,
       int hiddenSize,
       int intermediateSize,
@@ -117,7 +117,7 @@ public final class ModelConfig {
     if (!(node instanceof ObjectNode document)) {
       throw new CheckpointException(source + " is not a JSON object");
     }
-    return new ModelConfig(new Reader(document, source).read(), document, json);
+    return new ModelConfig(ModelConfigReader.read(document, source), document, json);
   }
 
   /**
@@ -279,6 +279,18 @@ public final class ModelConfig {
   }
 
   /**
+   * Returns the tensors that a checkpoint of this architecture holds: name to shape, in the order
+   * of the model. A head that is the embedding is not among them. The map is the caller's own.
+   */
+  public Map<String, long[]> tensorShapes() {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    for (UnitLayout unit : LlamaLayout.of(this).units()) {
+      unit.parameters().forEach(p -> shapes.put(p.name(), p.shapeArray()));
+    }
+    return shapes;
+  }
+
+  /**
    * Returns the text of the {@code config.json}: exactly as read where nothing was changed, else
    * all its fields in their order, with the changes.
    */
@@ -408,37 +420,8 @@ public final class ModelConfig {
       } else {
         rope = document.putObject("rope_scaling");
       }
-      put(rope, scaling);
+      RopeScalingFields.write(scaling, rope);
       return this;
-    }
-
-    private static void put(ObjectNode rope, RopeScaling scaling) {
-      rope.put("rope_type", scaling.type().configName());
-      if (scaling.type() == RopeScaling.Type.DEFAULT) {
-        return;
-      }
-      rope.put("factor", scaling.factor());
-      if (scaling.originalMaxPositionEmbeddings() > 0) {
-        rope.put("original_max_position_embeddings", scaling.originalMaxPositionEmbeddings());
-      }
-      if (scaling.type() == RopeScaling.Type.LLAMA3) {
-        rope.put("low_freq_factor", scaling.lowFreqFactor());
-        rope.put("high_freq_factor", scaling.highFreqFactor());
-      }
-      if (scaling.type() == RopeScaling.Type.YARN) {
-        rope.put("beta_fast", scaling.betaFast());
-        rope.put("beta_slow", scaling.betaSlow());
-        if (scaling.attentionFactor() != null) {
-          rope.put("attention_factor", scaling.attentionFactor());
-        }
-        if (scaling.mscale() != null) {
-          rope.put("mscale", scaling.mscale());
-        }
-        if (scaling.mscaleAllDim() != null) {
-          rope.put("mscale_all_dim", scaling.mscaleAllDim());
-        }
-        rope.put("truncate", scaling.truncate());
-      }
     }
 
     /** Sets the id of the token that begins a text. */
@@ -506,396 +489,6 @@ public final class ModelConfig {
       } catch (JsonProcessingException e) {
         throw new CheckpointException("The configuration cannot be written as JSON", e);
       }
-    }
-  }
-
-  /** Turns the JSON document into values, with the rules of transformers 5. */
-  private static final class Reader {
-    private final ObjectNode document;
-    private final String source;
-
-    Reader(ObjectNode document, String source) {
-      this.document = document;
-      this.source = source;
-    }
-
-    Values read() {
-      JsonNode type = present(document, "model_type");
-      if (type == null || !type.isTextual()) {
-        throw new CheckpointException(source + " has no model_type; it must be one of " + FAMILIES);
-      }
-      String family = type.textValue();
-      if (!FAMILIES.contains(family)) {
-        throw unsupported("model_type", family, String.join(", ", FAMILIES));
-      }
-      boolean llama = family.equals("llama");
-      boolean mistral = family.equals("mistral");
-      boolean qwen = !llama && !mistral;
-      refuseUnsupported();
-
-      int hiddenSize = size("hidden_size", 4096);
-      int heads = size("num_attention_heads", 32);
-      int layers = size("num_hidden_layers", 32);
-      if (layers > MAX_LAYERS) {
-        throw wrong("num_hidden_layers", layers, "at most " + MAX_LAYERS);
-      }
-      int keyValueHeads = sizeOrHeads("num_key_value_heads", heads, mistral ? 8 : llama ? 0 : 32);
-      if (heads % keyValueHeads != 0) {
-        throw wrong("num_key_value_heads", keyValueHeads, "a divisor of the " + heads + " heads");
-      }
-      int maxPositions =
-          size("max_position_embeddings", llama ? 2048 : mistral ? 4096 * 32 : 32768);
-      boolean qkvoBias = !mistral && !family.equals("qwen2") && flag("attention_bias", false);
-      BitSet slidingLayers = new BitSet();
-      int slidingWindow = slidingWindow(family, layers, slidingLayers);
-      JsonNode rope = rope();
-      double ropeTheta = ropeTheta(rope);
-
-      return new Values(
-          family,
-          hiddenSize,
-          size("intermediate_size", llama ? 11008 : mistral ? 14336 : 22016),
-          layers,
-          heads,
-          keyValueHeads,
-          headDim(family, hiddenSize, heads),
-          size("vocab_size", qwen ? 151936 : 32000),
-          maxPositions,
-          number(document, "rms_norm_eps", 1e-6),
-          qkvoBias || family.equals("qwen2"),
-          qkvoBias,
-          llama && flag("mlp_bias", false),
-          flag("tie_word_embeddings", false),
-          number(document, "attention_dropout", 0.0),
-          number(document, "initializer_range", 0.02),
-          ropeTheta,
-          ropeScaling(rope, maxPositions),
-          slidingWindow,
-          slidingLayers,
-          tokenId("bos_token_id", qwen ? List.of() : List.of(1)),
-          tokenIds("eos_token_id", qwen ? List.of() : List.of(2)),
-          tokenId("pad_token_id", List.of()),
-          dtype());
-    }
-
-    private void refuseUnsupported() {
-      JsonNode activation = present(document, "hidden_act");
-      if (activation != null
-          && !activation.asText().equals("silu")
-          && !activation.asText().equals("swish")) {
-        throw unsupported("hidden_act", activation, "silu");
-      }
-      JsonNode slices = present(document, "pretraining_tp");
-      if (slices != null && slices.asDouble() != 1) {
-        throw unsupported("pretraining_tp", slices, "1 (the same weights run with 1: change it)");
-      }
-      JsonNode quantization = present(document, "quantization_config");
-      if (quantization != null) {
-        throw unsupported(
-            "quantization_config",
-            quantization.path("quant_method").asText("set"),
-            "none: take the model's unquantised weights");
-      }
-    }
-
-    private int headDim(String family, int hiddenSize, int heads) {
-      int headDim;
-      if (present(document, "head_dim") != null) {
-        headDim = size("head_dim", 0);
-      } else if (family.equals("qwen3") && !document.has("head_dim")) {
-        headDim = 128;
-      } else {
-        if (hiddenSize % heads != 0) {
-          throw wrong("hidden_size", hiddenSize, "a multiple of the " + heads + " heads");
-        }
-        headDim = hiddenSize / heads;
-      }
-      if (headDim % 2 != 0) {
-        throw wrong("head_dim", headDim, "even, as rotary positions turn pairs");
-      }
-      return headDim;
-    }
-
-    /** Marks the layers with a window and returns its length, 0 for none. */
-    private int slidingWindow(String family, int layers, BitSet slidingLayers) {
-      JsonNode types = present(document, "layer_types");
-      JsonNode given = present(document, "sliding_window");
-      int window = 0;
-      int first = 0;
-      if (family.equals("mistral")) {
-        window = document.has("sliding_window") && given == null ? 0 : size("sliding_window", 4096);
-      } else if (!family.equals("llama") && flag("use_sliding_window", false)) {
-        window = document.has("sliding_window") && given == null ? 0 : size("sliding_window", 4096);
-        first = count("max_window_layers", 28);
-      }
-      boolean fromTypes = family.startsWith("qwen") && types != null;
-      if (window > 0 && !fromTypes) {
-        slidingLayers.set(Math.min(first, layers), layers);
-      }
-      if (types == null) {
-        return slidingLayers.isEmpty() ? 0 : window;
-      }
-      if (!types.isArray() || types.size() != layers) {
-        throw wrong(
-            "layer_types", types, "a list with one entry for each of " + layers + " layers");
-      }
-      for (int layer = 0; layer < layers; layer++) {
-        String type = types.get(layer).asText();
-        boolean sliding = type.equals("sliding_attention");
-        if (!sliding && !type.equals("full_attention")) {
-          throw unsupported("layer_types", type, "full_attention, sliding_attention");
-        }
-        if (fromTypes) {
-          if (sliding && window == 0) {
-            throw wrong(
-                "layer_types",
-                type,
-                "full_attention, as use_sliding_window and sliding_window set no window");
-          }
-          slidingLayers.set(layer, sliding);
-        } else if (sliding != slidingLayers.get(layer)) {
-          throw unsupported(
-              "layer_types",
-              type + " for layer " + layer,
-              "for " + family + " what sliding_window says, as transformers ignores layer_types");
-        }
-      }
-      return slidingLayers.isEmpty() ? 0 : window;
-    }
-
-    /** Returns the rope settings: rope_scaling where it holds something, else rope_parameters. */
-    private JsonNode rope() {
-      for (String field : List.of("rope_scaling", "rope_parameters")) {
-        JsonNode rope = present(document, field);
-        if (rope == null) {
-          continue;
-        }
-        if (!rope.isObject()) {
-          throw wrong(field, rope, "a JSON object or null");
-        }
-        for (Map.Entry<String, JsonNode> entry : rope.properties()) {
-          if (entry.getValue().isObject()) {
-            throw unsupported(field, "one set for " + entry.getKey(), "one set for all layers");
-          }
-        }
-        if (!rope.isEmpty()) {
-          return rope;
-        }
-      }
-      return JSON.createObjectNode();
-    }
-
-    private double ropeTheta(JsonNode rope) {
-      double theta =
-          rope.has("rope_theta")
-              ? number(rope, "rope_theta", 10_000)
-              : number(document, "rope_theta", 10_000);
-      if (!(theta > 1) || Double.isInfinite(theta)) {
-        throw wrong("rope_theta", theta, "a number above 1");
-      }
-      for (JsonNode place : List.of(rope, document)) {
-        double share = number(place, "partial_rotary_factor", 1.0);
-        if (share != 1.0) {
-          throw unsupported("partial_rotary_factor", share, "1");
-        }
-      }
-      return theta;
-    }
-
-    private RopeScaling ropeScaling(JsonNode rope, int maxPositions) {
-      JsonNode name = present(rope, "rope_type");
-      if (name == null) {
-        name = present(rope, "type");
-      }
-      RopeScaling.Type type = null;
-      for (RopeScaling.Type candidate : RopeScaling.Type.values()) {
-        if (name == null || candidate.configName().equals(name.asText())) {
-          type = candidate;
-          break;
-        }
-      }
-      if (type == null) {
-        throw unsupported("rope_type", name, RopeScaling.supported());
-      }
-      if (type == RopeScaling.Type.DEFAULT) {
-        return RopeScaling.DEFAULT;
-      }
-      boolean needsOriginal = type == RopeScaling.Type.LLAMA3 || type == RopeScaling.Type.YARN;
-      int original = needsOriginal ? originalLength(rope, maxPositions) : 0;
-      Double given = optionalNumber(rope, "factor");
-      if (given == null && type != RopeScaling.Type.YARN) {
-        throw new CheckpointException(
-            source + ": rope type " + type.configName() + " needs the field factor");
-      }
-      double factor = given == null ? (double) maxPositions / original : given;
-      try {
-        return switch (type) {
-          case LLAMA3 ->
-              RopeScaling.llama3(
-                  factor,
-                  required(rope, "low_freq_factor"),
-                  required(rope, "high_freq_factor"),
-                  original);
-          case YARN ->
-              new RopeScaling(
-                  type,
-                  factor,
-                  original,
-                  optionalNumber(rope, "attention_factor"),
-                  zeroMeans(number(rope, "beta_fast", 32), 32),
-                  zeroMeans(number(rope, "beta_slow", 1), 1),
-                  optionalNumber(rope, "mscale"),
-                  optionalNumber(rope, "mscale_all_dim"),
-                  flag(rope, "truncate", true),
-                  0,
-                  0);
-          case LINEAR -> RopeScaling.linear(factor);
-          default -> RopeScaling.dynamic(factor);
-        };
-      } catch (IllegalArgumentException e) {
-        throw new CheckpointException(source + ": " + e.getMessage(), e);
-      }
-    }
-
-    private static double zeroMeans(double value, double fallback) {
-      return value == 0 ? fallback : value;
-    }
-
-    /** A field beside the rope settings comes before one among them, as in transformers. */
-    private int originalLength(JsonNode rope, int maxPositions) {
-      String field = "original_max_position_embeddings";
-      return present(document, field) != null
-          ? size(document, field, maxPositions)
-          : size(rope, field, maxPositions);
-    }
-
-    private double required(JsonNode node, String field) {
-      Double value = optionalNumber(node, field);
-      if (value == null) {
-        throw new CheckpointException(source + ": rope type llama3 needs the field " + field);
-      }
-      return value;
-    }
-
-    private @Nullable Integer tokenId(String field, List<Integer> fallback) {
-      List<Integer> ids = tokenIds(field, fallback);
-      if (ids.size() > 1) {
-        throw unsupported(field, ids, "a single id");
-      }
-      return ids.isEmpty() ? null : ids.get(0);
-    }
-
-    /** Negative ids, which some old files have for "none", are dropped. */
-    private List<Integer> tokenIds(String field, List<Integer> fallback) {
-      if (!document.has(field)) {
-        return fallback;
-      }
-      JsonNode node = document.get(field);
-      List<Integer> ids = new ArrayList<>();
-      if (node instanceof ArrayNode list) {
-        list.forEach(id -> ids.add(integer(field, id)));
-      } else if (!node.isNull()) {
-        ids.add(integer(field, node));
-      }
-      ids.removeIf(id -> id < 0);
-      return List.copyOf(ids);
-    }
-
-    private @Nullable DType dtype() {
-      JsonNode node = present(document, "dtype");
-      if (node == null) {
-        node = present(document, "torch_dtype");
-      }
-      if (node == null) {
-        return null;
-      }
-      String name = node.asText();
-      return DType.ofTorchName(name)
-          .filter(DType::isWeight)
-          .orElseThrow(() -> unsupported("dtype", name, "float32, bfloat16, float16"));
-    }
-
-    private static @Nullable JsonNode present(JsonNode node, String field) {
-      JsonNode value = node.get(field);
-      return value == null || value.isNull() ? null : value;
-    }
-
-    private int size(String field, int fallback) {
-      return size(document, field, fallback);
-    }
-
-    private int size(JsonNode node, String field, int fallback) {
-      JsonNode value = present(node, field);
-      int size = value == null ? fallback : integer(field, value);
-      if (size < 1) {
-        throw wrong(field, size, "1 or more");
-      }
-      return size;
-    }
-
-    private int sizeOrHeads(String field, int heads, int fallback) {
-      boolean asHeads = document.has(field) ? present(document, field) == null : fallback == 0;
-      return asHeads ? heads : size(field, fallback);
-    }
-
-    private int count(String field, int fallback) {
-      JsonNode value = present(document, field);
-      int count = value == null ? fallback : integer(field, value);
-      if (count < 0) {
-        throw wrong(field, count, "0 or more");
-      }
-      return count;
-    }
-
-    private int integer(String field, JsonNode value) {
-      if (!value.isNumber()
-          || value.doubleValue() != Math.rint(value.doubleValue())
-          || Math.abs(value.doubleValue()) > Integer.MAX_VALUE) {
-        throw wrong(field, value, "an integer");
-      }
-      return (int) value.doubleValue();
-    }
-
-    private boolean flag(String field, boolean fallback) {
-      return flag(document, field, fallback);
-    }
-
-    private boolean flag(JsonNode node, String field, boolean fallback) {
-      JsonNode value = present(node, field);
-      if (value == null) {
-        return fallback;
-      }
-      if (!value.isBoolean()) {
-        throw wrong(field, value, "true or false");
-      }
-      return value.booleanValue();
-    }
-
-    private double number(JsonNode node, String field, double fallback) {
-      Double value = optionalNumber(node, field);
-      return value == null ? fallback : value;
-    }
-
-    private @Nullable Double optionalNumber(JsonNode node, String field) {
-      JsonNode value = present(node, field);
-      if (value == null) {
-        return null;
-      }
-      if (!value.isNumber() || !Double.isFinite(value.doubleValue())) {
-        throw wrong(field, value, "a number");
-      }
-      return value.doubleValue();
-    }
-
-    private CheckpointException wrong(String field, Object value, String must) {
-      return new CheckpointException(
-          source + ": " + field + " is " + value + ", but must be " + must);
-    }
-
-    private UnsupportedModelException unsupported(
-        String field, @Nullable Object value, String supported) {
-      return new UnsupportedModelException(
-          source + ": " + field + " " + value + " is not supported; supported: " + supported);
     }
   }
 }

@@ -153,15 +153,6 @@ final class TokenizerJson {
     return tokens.get(id);
   }
 
-  boolean isAdded(String token) {
-    return addedTokens.stream().anyMatch(e -> e.token().content().equals(token));
-  }
-
-  boolean isSpecial(String token) {
-    return addedTokens.stream()
-        .anyMatch(e -> e.token().special() && e.token().content().equals(token));
-  }
-
   /**
    * Returns this file with further added tokens, numbered as the tokenizers library numbers them: a
    * token that exists keeps its id, a new one gets the next id after the model's vocabulary and all

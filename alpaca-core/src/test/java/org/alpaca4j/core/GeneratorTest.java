@@ -250,7 +250,9 @@ class GeneratorTest {
   @Test
   void needsATokenizerForStopStrings(@TempDir Path other) throws IOException {
     Path bare =
-        TinyModel.write(other.resolve("bare"), TinyModel.config().build(), DType.BF16, false);
+        new RandomCheckpoint(TinyModel.config().build())
+            .dtype(DType.BF16)
+            .write(other.resolve("bare"));
     try (CausalLm second = CausalLm.load(bare)) {
       assertThat(second.generator().generate(PROMPT, GREEDY).ids())
           .isEqualTo(model.generator().generate(PROMPT, GREEDY).ids());

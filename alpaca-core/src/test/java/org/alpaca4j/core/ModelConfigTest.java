@@ -374,4 +374,34 @@ class ModelConfigTest {
     assertThat(config.eosTokenIds()).containsExactly(3, 4);
     assertThat(config.slidingWindow(0)).isEmpty();
   }
+
+  @Test
+  void theTensorsOfACheckpointFollowFromIt() {
+    ModelConfig config =
+        ModelConfig.builder("qwen2")
+            .vocabSize(10)
+            .hiddenSize(8)
+            .intermediateSize(12)
+            .numHiddenLayers(1)
+            .numAttentionHeads(2)
+            .numKeyValueHeads(1)
+            .tieWordEmbeddings(true)
+            .build();
+
+    assertThat(config.tensorShapes().keySet())
+        .startsWith("model.embed_tokens.weight", "model.layers.0.input_layernorm.weight")
+        .endsWith("model.norm.weight")
+        .hasSize(14);
+    assertThat(config.tensorShapes().get("model.layers.0.self_attn.k_proj.weight"))
+        .containsExactly(4, 8);
+    assertThat(config.tensorShapes().get("model.layers.0.self_attn.k_proj.bias"))
+        .containsExactly(4);
+    assertThat(
+            config.toBuilder()
+                .tieWordEmbeddings(false)
+                .build()
+                .tensorShapes()
+                .get("lm_head.weight"))
+        .containsExactly(10, 8);
+  }
 }

@@ -1,13 +1,13 @@
 package org.alpaca4j.core;
 
-import ai.djl.Device;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
-import org.alpaca4j.core.internal.model.LlamaDecoder;
 
 /**
  * Tiny checkpoints of random weights. A tensor's values follow from its name alone, and all are
@@ -19,15 +19,12 @@ final class RandomCheckpoint {
   private final ModelConfig config;
   private final Map<String, long[]> shapes = new TreeMap<>();
   private final Map<String, String> copies = new TreeMap<>();
+  private final List<Path> files = new ArrayList<>();
   private DType dtype = DType.F32;
 
   RandomCheckpoint(ModelConfig config) {
     this.config = config;
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
-      decoder
-          .units()
-          .forEach(u -> u.parameters().forEach(p -> shapes.put(p.name(), p.shapeArray())));
-    }
+    shapes.putAll(config.tensorShapes());
   }
 
   /** A two-layer model with grouped-query attention. */
@@ -66,8 +63,15 @@ final class RandomCheckpoint {
     return this;
   }
 
+  /** Copies files beside the weights. */
+  RandomCheckpoint withFiles(Path... others) {
+    files.addAll(List.of(others));
+    return this;
+  }
+
   Path write(Path folder) {
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).config(config);
+    files.forEach(writer::copy);
     shapes.forEach((name, shape) -> writer.tensor(name, dtype, shape));
     writer
         .build()

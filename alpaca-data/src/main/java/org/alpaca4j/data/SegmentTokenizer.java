@@ -64,7 +64,7 @@ final class SegmentTokenizer {
    * train.py's way: source and target as one string, cut at maxLength; as many labels masked as the
    * source alone has ids that are not the pad id.
    */
-  SupervisedDataset.Made compatible(String source, String target, int maxLength, int pad) {
+  ExampleMaker.Made compatible(String source, String target, int maxLength, int pad) {
     int[] whole = tokenizer.encodeIds(source + target, true);
     int[] ids = truncate(whole, maxLength);
     int masked = 0;
@@ -75,7 +75,7 @@ final class SegmentTokenizer {
     }
     int[] labels = ids.clone();
     Arrays.fill(labels, 0, Math.min(masked, labels.length), IGNORE);
-    return new SupervisedDataset.Made(new SupervisedExample(ids, labels), whole.length > maxLength);
+    return new ExampleMaker.Made(new SupervisedExample(ids, labels), whole.length > maxLength);
   }
 
   // As transformers cuts: what the template puts at the end stays.

@@ -1,9 +1,8 @@
 package org.alpaca4j.train;
 
-import java.util.EnumSet;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -81,7 +80,7 @@ public final class LearningRateSchedule {
     ONE_MINUS_SQRT
   }
 
-  private static final double DEFAULT_POLYNOMIAL_END = 1e-7;
+  static final double DEFAULT_POLYNOMIAL_END = 1e-7;
   private static final int DEFAULT_TIMESCALE = 10_000;
 
   private final Type type;
@@ -281,22 +280,43 @@ public final class LearningRateSchedule {
    * thread-safe.
    */
   public static final class Builder {
-    private final Type type;
-    private double learningRate = Double.NaN;
-    private int warmupSteps;
-    private int totalSteps;
-    private @Nullable Double numCycles;
-    private @Nullable Double minLearningRate;
-    private @Nullable Double minLearningRateRatio;
-    private @Nullable Double power;
-    private @Nullable Double endLearningRate;
-    private @Nullable Integer timescale;
-    private @Nullable Integer decaySteps;
-    private @Nullable Curve warmupCurve;
-    private @Nullable Curve decayCurve;
+    final Type type;
+    double learningRate = Double.NaN;
+    int warmupSteps;
+    int totalSteps;
+    @Nullable Double numCycles;
+    @Nullable Double minLearningRate;
+    @Nullable Double minLearningRateRatio;
+    @Nullable Double power;
+    @Nullable Double endLearningRate;
+    @Nullable Integer timescale;
+    @Nullable Integer decaySteps;
+    @Nullable Curve warmupCurve;
+    @Nullable Curve decayCurve;
 
     private Builder(Type type) {
       this.type = Objects.requireNonNull(type, "type");
+    }
+
+    private Builder(Builder other) {
+      type = other.type;
+      learningRate = other.learningRate;
+      warmupSteps = other.warmupSteps;
+      totalSteps = other.totalSteps;
+      numCycles = other.numCycles;
+      minLearningRate = other.minLearningRate;
+      minLearningRateRatio = other.minLearningRateRatio;
+      power = other.power;
+      endLearningRate = other.endLearningRate;
+      timescale = other.timescale;
+      decaySteps = other.decaySteps;
+      warmupCurve = other.warmupCurve;
+      decayCurve = other.decayCurve;
+    }
+
+    /** Returns a builder of its own with these values. */
+    Builder copy() {
+      return new Builder(this);
     }
 
     /** Sets the highest rate, not negative; required. */
@@ -387,108 +407,27 @@ public final class LearningRateSchedule {
     }
 
     /**
+     * Sets options by the names that transformers' schedules give them, as in its {@code
+     * lr_scheduler_kwargs}: {@code {"min_lr": 1e-6}}.
+     *
+     * @param options numbers, or texts for the curves
+     * @throws IllegalArgumentException if the type has no option of a name, or a value is of the
+     *     wrong kind
+     */
+    public Builder hfOptions(Map<String, ?> options) {
+      options.forEach((name, value) -> HfScheduleOption.set(this, name, value));
+      return this;
+    }
+
+    /**
      * Returns the schedule.
      *
      * @throws IllegalArgumentException if a value is missing or out of range, or an option does not
      *     belong to the type
      */
     public LearningRateSchedule build() {
-      require(
-          learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY,
-          "learningRate must be set, finite and not negative, found " + learningRate);
-      require(warmupSteps >= 0, "warmupSteps must not be negative, found " + warmupSteps);
-      require(totalSteps >= 1, "totalSteps must be at least 1, found " + totalSteps);
-      belongs("numCycles", numCycles, cosines());
-      belongs("minLearningRate", minLearningRate, EnumSet.of(Type.COSINE_WITH_MIN_LR));
-      belongs(
-          "minLearningRateRatio",
-          minLearningRateRatio,
-          EnumSet.of(Type.COSINE_WITH_MIN_LR, Type.WARMUP_STABLE_DECAY));
-      belongs("power", power, EnumSet.of(Type.POLYNOMIAL));
-      belongs("endLearningRate", endLearningRate, EnumSet.of(Type.POLYNOMIAL));
-      belongs("timescale", timescale, EnumSet.of(Type.INVERSE_SQRT));
-      belongs("decaySteps", decaySteps, EnumSet.of(Type.WARMUP_STABLE_DECAY));
-      belongs("warmupCurve", warmupCurve, EnumSet.of(Type.WARMUP_STABLE_DECAY));
-      belongs("decayCurve", decayCurve, EnumSet.of(Type.WARMUP_STABLE_DECAY));
-      require(
-          numCycles == null || (numCycles > 0 && numCycles < Double.POSITIVE_INFINITY),
-          "numCycles must be greater than 0, found " + numCycles);
-      require(power == null || power > 0, "power must be greater than 0, found " + power);
-      require(
-          timescale == null || timescale >= 1, "timescale must be at least 1, found " + timescale);
-      requireMinimum();
-      requirePolynomialEnd();
-      requireDecaySteps();
+      ScheduleRules.check(this);
       return new LearningRateSchedule(this);
-    }
-
-    private void requireMinimum() {
-      require(
-          minLearningRate == null || minLearningRateRatio == null,
-          "minLearningRate and minLearningRateRatio exclude each other; set one");
-      require(
-          type != Type.COSINE_WITH_MIN_LR
-              || minLearningRate != null
-              || minLearningRateRatio != null,
-          "cosine_with_min_lr needs minLearningRate or minLearningRateRatio; set one");
-      require(
-          minLearningRate == null || (minLearningRate >= 0 && minLearningRate < learningRate),
-          "minLearningRate must be from 0 to below learningRate "
-              + learningRate
-              + ", found "
-              + minLearningRate);
-      require(
-          minLearningRateRatio == null || (minLearningRateRatio >= 0 && minLearningRateRatio <= 1),
-          "minLearningRateRatio must be from 0 to 1, found " + minLearningRateRatio);
-    }
-
-    private void requirePolynomialEnd() {
-      double end = endLearningRate != null ? endLearningRate : DEFAULT_POLYNOMIAL_END;
-      require(
-          type != Type.POLYNOMIAL || (end >= 0 && end < learningRate),
-          "endLearningRate must be from 0 to below learningRate "
-              + learningRate
-              + ", found "
-              + end);
-    }
-
-    private void requireDecaySteps() {
-      if (type != Type.WARMUP_STABLE_DECAY) {
-        return;
-      }
-      if (decaySteps == null) {
-        throw new IllegalArgumentException("warmup_stable_decay needs decaySteps; set it");
-      }
-      require(
-          decaySteps >= 0 && (long) warmupSteps + decaySteps <= totalSteps,
-          "decaySteps must be from 0 to the "
-              + (totalSteps - warmupSteps)
-              + " steps after the warm-up, found "
-              + decaySteps);
-    }
-
-    private static Set<Type> cosines() {
-      return EnumSet.of(
-          Type.COSINE,
-          Type.COSINE_WITH_RESTARTS,
-          Type.COSINE_WITH_MIN_LR,
-          Type.WARMUP_STABLE_DECAY);
-    }
-
-    private void belongs(String option, @Nullable Object value, Set<Type> types) {
-      require(
-          value == null || types.contains(type),
-          option
-              + " does not belong to schedule "
-              + type.hfName()
-              + "; leave it out, or choose "
-              + types.stream().map(Type::hfName).collect(Collectors.joining(" or ")));
-    }
-
-    private static void require(boolean condition, String message) {
-      if (!condition) {
-        throw new IllegalArgumentException(message);
-      }
     }
   }
 }

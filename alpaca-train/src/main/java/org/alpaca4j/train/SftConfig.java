@@ -62,7 +62,22 @@ public final class SftConfig {
 
   /** Returns the course of the learning rate. */
   public LearningRateSchedule.Type schedule() {
-    return values.schedule;
+    return values.schedule.type;
+  }
+
+  /**
+   * Returns the learning rates of a run of so many steps.
+   *
+   * @throws IllegalArgumentException if an option of the schedule does not fit so many steps
+   */
+  public LearningRateSchedule schedule(int totalSteps) {
+    return values
+        .schedule
+        .copy()
+        .learningRate(values.learningRate)
+        .warmupSteps(warmupSteps(totalSteps))
+        .totalSteps(totalSteps)
+        .build();
   }
 
   /** Returns the number of warm-up steps of a run of so many steps. */
@@ -158,7 +173,11 @@ public final class SftConfig {
     private int gradientAccumulationSteps = 1;
     private int evalBatchSize = 4;
     private double learningRate = 2e-5;
-    private LearningRateSchedule.Type schedule = LearningRateSchedule.Type.COSINE;
+
+    /** Never changed, so that configurations can share it. */
+    private LearningRateSchedule.Builder schedule =
+        LearningRateSchedule.builder(LearningRateSchedule.Type.COSINE);
+
     private double warmupRatio;
     private int warmupSteps = -1;
     private double weightDecay;
@@ -245,7 +264,20 @@ public final class SftConfig {
 
     /** Sets the course of the learning rate; default: cosine. */
     public Builder schedule(LearningRateSchedule.Type value) {
-      schedule = value;
+      return schedule(LearningRateSchedule.builder(value));
+    }
+
+    /**
+     * Sets the course of the learning rate with options of its own, as {@code
+     * schedule(LearningRateSchedule.builder(Type.COSINE_WITH_MIN_LR).minLearningRate(1e-6))}.
+     *
+     * @param value type and options, copied; learning rate, warm-up and number of steps are left
+     *     unset, since they come from this configuration
+     * @throws IllegalArgumentException if they are set
+     */
+    public Builder schedule(LearningRateSchedule.Builder value) {
+      ScheduleRules.checkNoRun(value);
+      schedule = value.copy();
       return this;
     }
 
@@ -371,6 +403,7 @@ public final class SftConfig {
           "learningRate",
           learningRate,
           "0 or more and finite");
+      ScheduleRules.checkOptions(schedule.copy().learningRate(learningRate));
       require(warmupRatio >= 0 && warmupRatio <= 1, "warmupRatio", warmupRatio, "from 0 to 1");
       require(
           weightDecay >= 0 && Double.isFinite(weightDecay),

@@ -82,9 +82,7 @@ public final class SftTrainer {
         new WindowOrder(
             config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
-    LearningRateSchedule schedule =
-        LearningRateSchedule.of(
-            config.schedule(), config.learningRate(), config.warmupSteps(totalSteps), totalSteps);
+    LearningRateSchedule schedule = config.schedule(totalSteps);
     LoadedModel weights = model.internals();
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Map;
 import org.alpaca4j.train.LearningRateSchedule.Curve;
 import org.alpaca4j.train.LearningRateSchedule.Type;
 import org.junit.jupiter.api.Test;
@@ -165,5 +166,44 @@ class LearningRateScheduleTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> LearningRateSchedule.of(Type.COSINE, 1, 0, 10).learningRate(-1))
         .withMessageContaining("step");
+  }
+
+  @Test
+  void optionsHaveTheNamesOfTransformersToo() {
+    LearningRateSchedule schedule =
+        LearningRateSchedule.builder(Type.POLYNOMIAL)
+            .learningRate(1)
+            .totalSteps(10)
+            .hfOptions(Map.of("lr_end", 0.5, "power", 2))
+            .build();
+
+    assertThat(schedule.learningRate(5)).isCloseTo(0.625, within(1e-15));
+  }
+
+  @Test
+  void anOptionThatTransformersDoesNotHaveIsRefusedWithThoseThatThereAre() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () ->
+                LearningRateSchedule.builder(Type.COSINE_WITH_MIN_LR)
+                    .hfOptions(Map.of("min_lr_ratio", 0.1)))
+        .withMessageContainingAll("cosine_with_min_lr", "'min_lr_ratio'", "min_lr_rate");
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () -> LearningRateSchedule.builder(Type.LINEAR).hfOptions(Map.of("num_cycles", 1)))
+        .withMessageContainingAll("linear", "'num_cycles'", "it has none");
+  }
+
+  @Test
+  void anOptionOfTheWrongKindIsRefusedByName() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () -> LearningRateSchedule.builder(Type.COSINE).hfOptions(Map.of("num_cycles", "many")))
+        .withMessage("num_cycles is many; it must be a number");
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () ->
+                LearningRateSchedule.builder(Type.INVERSE_SQRT).hfOptions(Map.of("timescale", 1.5)))
+        .withMessage("timescale is 1.5; it must be an integer");
   }
 }

@@ -1,17 +1,16 @@
 package org.alpaca4j.train;
 
-import ai.djl.Device;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.LongStream;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.internal.model.LlamaDecoder;
-import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.SupervisedExample;
 
@@ -46,26 +45,16 @@ final class RandomModel {
    */
   static Path write(Path folder, ModelConfig config, float first) {
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).config(config);
-    List<UnitLayout> units;
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
-      units = decoder.units();
-    }
-    units.forEach(
-        unit -> unit.parameters().forEach(p -> writer.tensor(p.name(), DType.F32, p.shapeArray())));
+    Map<String, long[]> shapes = config.tensorShapes();
+    shapes.forEach((name, shape) -> writer.tensor(name, DType.F32, shape));
     writer
         .build()
         .write(
             (name, out) -> {
-              UnitLayout.Parameter parameter =
-                  units.stream()
-                      .flatMap(unit -> unit.parameters().stream())
-                      .filter(p -> p.name().equals(name))
-                      .findFirst()
-                      .orElseThrow();
+              long elements = LongStream.of(shapes.get(name)).reduce(1, Math::multiplyExact);
               Random random = new Random(name.hashCode());
               ByteBuffer bytes =
-                  ByteBuffer.allocate(Math.toIntExact(4 * parameter.elements()))
-                      .order(ByteOrder.LITTLE_ENDIAN);
+                  ByteBuffer.allocate(Math.toIntExact(4 * elements)).order(ByteOrder.LITTLE_ENDIAN);
               boolean norm = name.endsWith("norm.weight");
               while (bytes.hasRemaining()) {
                 float value = (float) (random.nextGaussian() * 0.2);

@@ -8,9 +8,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
-import org.alpaca4j.train.LearningRateSchedule.Curve;
 import org.alpaca4j.train.LearningRateSchedule.Type;
 import org.assertj.core.api.SoftAssertions;
 import org.junit.jupiter.api.DynamicTest;
@@ -144,35 +145,17 @@ class ScheduleParityIT {
             .learningRate(row.get("lr").doubleValue())
             .warmupSteps(row.get("warmup").intValue())
             .totalSteps(row.get("total").intValue());
+    Map<String, Object> options = new HashMap<>();
     row.get("kwargs")
         .properties()
         .forEach(
             option -> {
               JsonNode value = option.getValue();
-              switch (option.getKey()) {
-                case "num_cycles" -> builder.numCycles(value.doubleValue());
-                case "min_lr" -> builder.minLearningRate(value.doubleValue());
-                case "min_lr_rate", "min_lr_ratio" ->
-                    builder.minLearningRateRatio(value.doubleValue());
-                case "power" -> builder.power(value.doubleValue());
-                case "lr_end" -> builder.endLearningRate(value.doubleValue());
-                case "timescale" -> builder.timescale(value.intValue());
-                case "num_decay_steps" -> builder.decaySteps(value.intValue());
-                case "warmup_type" -> builder.warmupCurve(curve(value.textValue()));
-                case "decay_type" -> builder.decayCurve(curve(value.textValue()));
-                default -> throw new IllegalArgumentException("option " + option.getKey());
-              }
+              options.put(
+                  option.getKey(), value.isNumber() ? value.numberValue() : value.textValue());
             });
+    builder.hfOptions(options);
     return builder.build();
-  }
-
-  private static Curve curve(String name) {
-    return switch (name) {
-      case "linear" -> Curve.LINEAR;
-      case "cosine" -> Curve.COSINE;
-      case "1-sqrt" -> Curve.ONE_MINUS_SQRT;
-      default -> throw new IllegalArgumentException("curve " + name);
-    };
   }
 
   private static List<Path> files(String ending) throws IOException {

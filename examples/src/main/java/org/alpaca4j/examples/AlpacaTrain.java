@@ -1,25 +1,20 @@
 package org.alpaca4j.examples;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import org.alpaca4j.core.CausalLm;
-import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
-import org.alpaca4j.data.ExampleOrder;
 import org.alpaca4j.data.SupervisedDataset;
-import org.alpaca4j.train.LearningRateSchedule;
 import org.alpaca4j.train.SftConfig;
 import org.alpaca4j.train.SftTrainer;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * Stanford Alpaca's train.py: fine-tunes a checkpoint on instructions, with the same command line.
@@ -37,7 +32,10 @@ import picocli.CommandLine.Spec;
     name = "AlpacaTrain",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Fine-tunes a Hugging Face checkpoint on instructions, as Stanford Alpaca does.")
+    description = {
+      "Fine-tunes a Hugging Face checkpoint on instructions, as Stanford Alpaca does.",
+      "A record has instruction, input (which may be missing) and output."
+    })
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
 public final class AlpacaTrain implements Callable<Integer> {
 
@@ -54,35 +52,7 @@ public final class AlpacaTrain implements Callable<Integer> {
     COMPATIBLE
   }
 
-  @Spec private CommandSpec spec;
-
-  @Option(
-      names = "--model_name_or_path",
-      required = true,
-      paramLabel = "DIR",
-      description = "checkpoint folder: weights, config.json, tokenizer.json")
-  private Path model;
-
-  @Option(
-      names = "--data_path",
-      required = true,
-      paramLabel = "FILE",
-      description = "records with instruction, input, output: a JSON array or JSON lines")
-  private Path data;
-
-  @Option(
-      names = "--output_dir",
-      required = true,
-      paramLabel = "DIR",
-      description = "where the fine-tuned checkpoint goes")
-  private Path output;
-
-  @Option(
-      names = "--bf16",
-      arity = "1",
-      paramLabel = "True|False",
-      description = "bf16 arithmetic over fp32 weights (default: False)")
-  private Boolean bf16 = false;
+  @Mixin private final TrainingOptions training = new TrainingOptions();
 
   @Option(
       names = "--tf32",
@@ -116,12 +86,6 @@ public final class AlpacaTrain implements Callable<Integer> {
   private int evalBatchSize = 8;
 
   @Option(
-      names = "--gradient_accumulation_steps",
-      paramLabel = "N",
-      description = "micro-batches per optimizer step (default: ${DEFAULT-VALUE})")
-  private int gradientAccumulationSteps = 1;
-
-  @Option(
       names = "--gradient_checkpointing",
       arity = "1",
       paramLabel = "True|False",
@@ -139,18 +103,6 @@ public final class AlpacaTrain implements Callable<Integer> {
       paramLabel = "N",
       description = "steps between evaluations (default: as --logging_steps)")
   private @Nullable Integer evalSteps;
-
-  @Option(
-      names = "--eval_data_path",
-      paramLabel = "FILE",
-      description = "records to evaluate on, as --data_path")
-  private @Nullable Path evalData;
-
-  @Option(
-      names = "--eval_ratio",
-      paramLabel = "R",
-      description = "share of the records to evaluate on instead of training on them")
-  private @Nullable Double evalRatio;
 
   @Option(
       names = "--save_strategy",
@@ -171,34 +123,10 @@ public final class AlpacaTrain implements Callable<Integer> {
   private @Nullable Integer saveTotalLimit;
 
   @Option(
-      names = "--learning_rate",
-      paramLabel = "X",
-      description = "largest learning rate (default: ${DEFAULT-VALUE})")
-  private double learningRate = 5e-5;
-
-  @Option(
-      names = "--weight_decay",
-      paramLabel = "X",
-      description = "of matrices and embeddings (default: ${DEFAULT-VALUE})")
-  private double weightDecay;
-
-  @Option(
       names = "--max_grad_norm",
       paramLabel = "X",
       description = "norm to which gradients are clipped (default: ${DEFAULT-VALUE})")
   private double maxGradientNorm = 1.0;
-
-  @Option(
-      names = "--warmup_ratio",
-      paramLabel = "R",
-      description = "share of steps with rising learning rate (default: ${DEFAULT-VALUE})")
-  private double warmupRatio;
-
-  @Option(
-      names = "--lr_scheduler_type",
-      paramLabel = "NAME",
-      description = "course of the learning rate (default: linear)")
-  private LearningRateSchedule.Type schedule = LearningRateSchedule.Type.LINEAR;
 
   @Option(
       names = "--logging_steps",
@@ -237,51 +165,16 @@ public final class AlpacaTrain implements Callable<Integer> {
   private String deepspeed = "";
 
   @Option(
-      names = "--model_max_length",
-      paramLabel = "N",
-      description = "tokens of an example, longer ones are cut (default: ${DEFAULT-VALUE})")
-  private int modelMaxLength = 512;
-
-  @Option(
       names = "--masking",
       paramLabel = "segments|compatible",
       description = "compatible: ids and labels exactly as train.py's (default: segments)")
   private Masking masking = Masking.SEGMENTS;
 
-  @Option(
-      names = "--shuffle",
-      arity = "1",
-      paramLabel = "True|False",
-      description = "False: the order of the file (default: True)")
-  private Boolean shuffle = true;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      description = "of all that is random (default: ${DEFAULT-VALUE})")
-  private long seed = 42;
-
-  @Option(
-      names = "--device",
-      paramLabel = "cpu|cuda",
-      converter = DeviceName.class,
-      description = "where to compute; cuda:N for a certain one (default: cpu)")
-  private Device device = Device.cpu();
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "threads of the arithmetic (default: as PyTorch chooses)")
-  private @Nullable Integer threads;
-
-  @Option(
-      names = "--log_file",
-      paramLabel = "FILE",
-      description =
-          "a JSON line per step: step, loss, lr, grad_norm, supervised_tokens, tokens, seconds")
-  private @Nullable Path logFile;
-
-  AlpacaTrain() {}
+  AlpacaTrain() {
+    training.learningRate = 5e-5;
+    training.schedule = "linear";
+    training.modelMaxLength = 512;
+  }
 
   /** Trains; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
   public static void main(String[] args) {
@@ -292,56 +185,35 @@ public final class AlpacaTrain implements Callable<Integer> {
   public Integer call() {
     refuseWhatIsNotSupported();
     SftConfig config = config();
-    ExampleCommand.useThreads(spec, threads);
+    training.useThreads();
     try (CausalLm lm = load()) {
-      train(lm, datasets(lm.tokenizer()), config);
+      training.train(trainer(lm).config(config));
     }
     return ExampleCommand.DONE;
   }
 
   /** As train.py: special tokens that the tokenizer lacks are added, and embeddings grow to it. */
   private CausalLm load() {
-    try (Tokenizer tokenizer = Tokenizer.load(model)) {
-      return CausalLm.builder(model)
-          .device(device)
+    try (Tokenizer tokenizer = Tokenizer.load(training.model())) {
+      return CausalLm.builder(training.model())
+          .device(training.device())
           .tokenizer(tokenizer.withMissingSpecialTokens().tokenizer())
           .load();
     }
   }
 
-  private void train(CausalLm lm, TrainAndEval sets, SftConfig config) {
+  private SftTrainer.Builder trainer(CausalLm lm) {
     SftTrainer.Builder trainer =
         SftTrainer.builder()
             .model(lm)
-            .dataset(sets.train())
-            .config(config)
             .promptTemplate(PromptTemplate.ALPACA)
-            .outputDirectory(output)
             .listener(new LossLines(System.out, loggingSteps));
-    if (sets.eval() != null) {
-      trainer.evalDataset(sets.eval());
+    Function<Path, SupervisedDataset> reader = file -> dataset(lm.tokenizer(), file);
+    if (training.evalOption() == null) {
+      return trainer.dataset(training.dataset(reader));
     }
-    if (logFile == null) {
-      trainer.build().train();
-      return;
-    }
-    try (StepLog log = StepLog.create(logFile)) {
-      trainer.listener(log).build().train();
-    }
-  }
-
-  private record TrainAndEval(SupervisedDataset train, @Nullable SupervisedDataset eval) {}
-
-  private TrainAndEval datasets(Tokenizer tokenizer) {
-    SupervisedDataset all = dataset(tokenizer, data);
-    if (evalData != null) {
-      return new TrainAndEval(all, dataset(tokenizer, evalData));
-    }
-    if (evalRatio != null) {
-      SupervisedDataset.Split split = all.splitByRatio(evalRatio, seed);
-      return new TrainAndEval(split.train(), split.eval());
-    }
-    return new TrainAndEval(all, null);
+    SupervisedDataset.Split sets = training.datasets(reader);
+    return trainer.dataset(sets.train()).evalDataset(sets.eval());
   }
 
   private SupervisedDataset dataset(Tokenizer tokenizer, Path file) {
@@ -349,7 +221,7 @@ public final class AlpacaTrain implements Callable<Integer> {
         SupervisedDataset.builder()
             .tokenizer(tokenizer)
             .template(PromptTemplate.ALPACA)
-            .maxLength(modelMaxLength)
+            .maxLength(training.modelMaxLength)
             .mode(
                 masking == Masking.SEGMENTS
                     ? SupervisedDataset.Mode.SEGMENTS
@@ -360,19 +232,13 @@ public final class AlpacaTrain implements Callable<Integer> {
   /** Returns the options as the trainer takes them. */
   SftConfig config() {
     SftConfig.Builder config =
-        SftConfig.builder()
+        training
+            .config()
             .epochs(epochs)
             .batchSize(trainBatchSize)
             .evalBatchSize(evalBatchSize)
-            .gradientAccumulationSteps(gradientAccumulationSteps)
-            .learningRate(learningRate)
-            .schedule(schedule)
-            .warmupRatio(warmupRatio)
-            .weightDecay(weightDecay)
             .maxGradientNorm(maxGradientNorm)
-            .precision(bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)
             .activationRecomputation(gradientCheckpointing)
-            .seed(seed)
             .evalSteps(
                 evaluationStrategy != Strategy.STEPS
                     ? 0
@@ -383,9 +249,6 @@ public final class AlpacaTrain implements Callable<Integer> {
             .saveTotalLimit(saveTotalLimit != null ? saveTotalLimit : Integer.MAX_VALUE);
     if (maxSteps > 0) {
       config.maxSteps(maxSteps);
-    }
-    if (!shuffle) {
-      config.order(ExampleOrder.SEQUENTIAL);
     }
     return config.build();
   }
@@ -418,40 +281,24 @@ public final class AlpacaTrain implements Callable<Integer> {
         .contains(ExampleCommand.withoutQuotes(optimizer))) {
       refused.add("--optim " + optimizer + ": is not supported; choose adamw_torch");
     }
-    if (schedule == LearningRateSchedule.Type.COSINE_WITH_MIN_LR
-        || schedule == LearningRateSchedule.Type.WARMUP_STABLE_DECAY) {
-      refused.add(
-          "--lr_scheduler_type "
-              + schedule.hfName()
-              + ": needs options of its own, which this program does not take; choose another, such"
-              + " as cosine");
-    }
     if (!refused.isEmpty()) {
-      throw ExampleCommand.refusal(
-          spec.commandLine(), "not supported:\n  " + String.join("\n  ", refused));
+      throw ExampleCommand.refusal("not supported:\n  " + String.join("\n  ", refused));
     }
     refuseWhatDoesNotFit();
   }
 
   private void refuseWhatDoesNotFit() {
-    CommandLine line = spec.commandLine();
-    boolean hasEvalData = evalData != null || evalRatio != null;
-    if (evaluationStrategy != Strategy.NO && !hasEvalData) {
+    if (evaluationStrategy != Strategy.NO && training.evalOption() == null) {
       throw ExampleCommand.refusal(
-          line,
           "--evaluation_strategy needs something to evaluate on: add --eval_data_path FILE or"
               + " --eval_ratio R, or say \"no\"");
     }
-    if (evaluationStrategy == Strategy.NO && hasEvalData) {
+    if (evaluationStrategy == Strategy.NO && training.evalOption() != null) {
       throw ExampleCommand.refusal(
-          line,
-          (evalData != null ? "--eval_data_path" : "--eval_ratio")
+          training.evalOption()
               + " needs --evaluation_strategy steps or epoch; add it, or leave the data out");
     }
-    if (evalData != null && evalRatio != null) {
-      throw ExampleCommand.refusal(
-          line, "--eval_data_path and --eval_ratio exclude each other; leave one out");
-    }
-    ExampleCommand.requireAtLeastOne(spec, "--logging_steps", loggingSteps);
+    training.requireOneEvalData();
+    ExampleCommand.requireAtLeastOne("--logging_steps", loggingSteps);
   }
 }

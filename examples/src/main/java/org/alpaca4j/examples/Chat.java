@@ -1,22 +1,18 @@
 package org.alpaca4j.examples;
 
-import ai.djl.Device;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.GenerationConfig;
-import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.TokenListener;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * Answers one prompt on standard output, as the answer comes. All else goes to standard error.
@@ -37,14 +33,7 @@ import picocli.CommandLine.Spec;
     description = "Answers one prompt on standard output.")
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
 public final class Chat implements Callable<Integer> {
-  @Spec private CommandSpec spec;
-
-  @Option(
-      names = "--model",
-      required = true,
-      paramLabel = "DIR",
-      description = "checkpoint folder: weights, config.json, tokenizer.json")
-  private Path model;
+  @Mixin private ModelOptions model;
 
   @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "what to answer")
   private String prompt;
@@ -76,26 +65,6 @@ public final class Chat implements Callable<Integer> {
   @Option(names = "--raw", description = "continue the prompt as it stands, without a template")
   private boolean raw;
 
-  @Option(
-      names = "--bf16",
-      arity = "1",
-      paramLabel = "True|False",
-      description = "weights and arithmetic in bf16 (default: False, fp32)")
-  private Boolean bf16 = false;
-
-  @Option(
-      names = "--device",
-      paramLabel = "cpu|cuda",
-      converter = DeviceName.class,
-      description = "where to compute; cuda:N for a certain one (default: cpu)")
-  private Device device = Device.cpu();
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "threads of the arithmetic (default: as PyTorch chooses)")
-  private @Nullable Integer threads;
-
   Chat() {}
 
   /** Answers; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
@@ -106,13 +75,9 @@ public final class Chat implements Callable<Integer> {
   @Override
   public Integer call() {
     refuseWhatDoesNotFit();
-    ExampleCommand.useThreads(spec, threads);
+    model.useThreads();
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-    try (CausalLm lm =
-        CausalLm.builder(model)
-            .device(device)
-            .precision(bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)
-            .load()) {
+    try (CausalLm lm = model.loader().load()) {
       int[] ids = raw ? lm.tokenizer().encodeIds(prompt, true) : lm.chatIds(messages());
       TokenListener printing =
           (sequence, id, text) -> {
@@ -148,16 +113,14 @@ public final class Chat implements Callable<Integer> {
   }
 
   private void refuseWhatDoesNotFit() {
-    ExampleCommand.requireReadable(spec, "--prompt", prompt);
-    ExampleCommand.requireReadable(spec, "--system", system);
-    ExampleCommand.requireAtLeastOne(spec, "--max_new_tokens", maxNewTokens);
+    ExampleCommand.requireReadable("--prompt", prompt);
+    ExampleCommand.requireReadable("--system", system);
+    ExampleCommand.requireAtLeastOne("--max_new_tokens", maxNewTokens);
     if (!(temperature >= 0 && temperature < Double.POSITIVE_INFINITY)) {
-      throw ExampleCommand.refusal(
-          spec.commandLine(), "--temperature must be 0 or more, found " + temperature);
+      throw ExampleCommand.refusal("--temperature must be 0 or more, found " + temperature);
     }
     if (raw && system != null) {
-      throw ExampleCommand.refusal(
-          spec.commandLine(), "--raw and --system exclude each other; leave one out");
+      throw ExampleCommand.refusal("--raw and --system exclude each other; leave one out");
     }
   }
 }

@@ -1,6 +1,5 @@
 package org.alpaca4j.examples;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -11,7 +10,6 @@ import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
-import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.DataException;
@@ -23,9 +21,8 @@ import org.alpaca4j.train.ModelEvaluator;
 import org.alpaca4j.train.ModelEvaluator.ExampleLoss;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * Computes a checkpoint's loss on every record of a file: the mean cross entropy of the answer's
@@ -45,14 +42,7 @@ import picocli.CommandLine.Spec;
     description = "Computes a checkpoint's loss on every record of a file.")
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
 public final class Evaluate implements Callable<Integer> {
-  @Spec private CommandSpec spec;
-
-  @Option(
-      names = "--model",
-      required = true,
-      paramLabel = "DIR",
-      description = "checkpoint folder: weights, config.json, tokenizer.json")
-  private Path model;
+  @Mixin private ModelOptions model;
 
   @Option(
       names = "--data",
@@ -85,26 +75,6 @@ public final class Evaluate implements Callable<Integer> {
       description = "the checkpoint's own chat template instead of Alpaca's prompt")
   private boolean chat;
 
-  @Option(
-      names = "--bf16",
-      arity = "1",
-      paramLabel = "True|False",
-      description = "weights and arithmetic in bf16 (default: False, fp32)")
-  private Boolean bf16 = false;
-
-  @Option(
-      names = "--device",
-      paramLabel = "cpu|cuda",
-      converter = DeviceName.class,
-      description = "where to compute; cuda:N for a certain one (default: cpu)")
-  private Device device = Device.cpu();
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "threads of the arithmetic (default: as PyTorch chooses)")
-  private @Nullable Integer threads;
-
   Evaluate() {}
 
   /** Evaluates; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
@@ -114,9 +84,9 @@ public final class Evaluate implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ExampleCommand.requireAtLeastOne(spec, "--limit", limit);
-    ExampleCommand.requireAtLeastOne(spec, "--max_length", maxLength);
-    ExampleCommand.useThreads(spec, threads);
+    ExampleCommand.requireAtLeastOne("--limit", limit);
+    ExampleCommand.requireAtLeastOne("--max_length", maxLength);
+    model.useThreads();
     long start = System.nanoTime();
     try (CausalLm lm = load();
         JsonLines lines = JsonLines.create(out)) {
@@ -133,12 +103,8 @@ public final class Evaluate implements Callable<Integer> {
   }
 
   private CausalLm load() {
-    try (Tokenizer tokenizer = Tokenizer.load(model)) {
-      return CausalLm.builder(model)
-          .device(device)
-          .precision(bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)
-          .tokenizer(tokenizer.withMissingSpecialTokens().tokenizer())
-          .load();
+    try (Tokenizer tokenizer = Tokenizer.load(model.folder())) {
+      return model.loader().tokenizer(tokenizer.withMissingSpecialTokens().tokenizer()).load();
     }
   }
 
@@ -174,7 +140,8 @@ public final class Evaluate implements Callable<Integer> {
         tokenizer
             .chatTemplate()
             .orElseThrow(
-                () -> new DataException(model + ": has no chat template; leave out --chat"));
+                () ->
+                    new DataException(model.folder() + ": has no chat template; leave out --chat"));
     int end = tokenizer.tokenToId("<|im_end|>").orElseGet(() -> tokenizer.eosId().orElseThrow());
     List<InstructionRecord> records =
         DataFile.isArray(data)

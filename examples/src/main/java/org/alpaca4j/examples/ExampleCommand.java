@@ -4,12 +4,9 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.alpaca4j.core.AlpacaException;
-import org.alpaca4j.train.LearningRateSchedule;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.TypeConversionException;
 
 /** How the command-line examples start and end: arguments, exit codes, messages. */
@@ -35,15 +32,18 @@ final class ExampleCommand {
         new CommandLine(command)
             .setCaseInsensitiveEnumValuesAllowed(true)
             .registerConverter(Boolean.class, new TrueOrFalse())
-            .registerConverter(LearningRateSchedule.Type.class, new ScheduleName())
             .registerConverter(Path.class, text -> Path.of(withoutQuotes(text)));
     line.setParameterExceptionHandler(
         (refusal, arguments) -> {
-          tell(line, refusal.getMessage() + "\n--help lists the options.");
+          tellRefusal(line, refusal);
           return REFUSED;
         });
     line.setExecutionExceptionHandler(
         (failure, ignored, result) -> {
+          if (failure instanceof Refusal) {
+            tellRefusal(line, failure);
+            return REFUSED;
+          }
           if (failure instanceof AlpacaException || failure instanceof IllegalArgumentException) {
             tell(line, String.valueOf(failure.getMessage()));
             return FAILED;
@@ -51,6 +51,10 @@ final class ExampleCommand {
           throw failure;
         });
     return line;
+  }
+
+  private static void tellRefusal(CommandLine line, Exception refusal) {
+    tell(line, refusal.getMessage() + "\n--help lists the options.");
   }
 
   private static void tell(CommandLine line, String message) {
@@ -70,15 +74,22 @@ final class ExampleCommand {
     return text;
   }
 
-  /** Says that arguments are refused; leads to exit code {@link #REFUSED}. */
-  static ParameterException refusal(CommandLine line, String message) {
-    return new ParameterException(line, message);
+  /** Returns what refuses the arguments; thrown, it leads to exit code {@link #REFUSED}. */
+  static RuntimeException refusal(String message) {
+    return new Refusal(message);
+  }
+
+  @SuppressWarnings("serial") // never serialised
+  private static final class Refusal extends RuntimeException {
+    Refusal(String message) {
+      super(message);
+    }
   }
 
   /** Refuses a number below 1, naming the option. */
-  static void requireAtLeastOne(CommandSpec spec, String option, @Nullable Integer value) {
+  static void requireAtLeastOne(String option, @Nullable Integer value) {
     if (value != null && value < 1) {
-      throw refusal(spec.commandLine(), option + " must be at least 1, found " + value);
+      throw refusal(option + " must be at least 1, found " + value);
     }
   }
 
@@ -86,25 +97,13 @@ final class ExampleCommand {
    * Refuses a text that did not survive its way here: where the locale has no UTF-8, Java gets the
    * replacement character in place of every other one, and a model would be asked nonsense.
    */
-  static void requireReadable(CommandSpec spec, String option, @Nullable String text) {
+  static void requireReadable(String option, @Nullable String text) {
     if (text != null && text.indexOf('\uFFFD') >= 0) {
       throw refusal(
-          spec.commandLine(),
           option
               + " has characters that this locale cannot pass on: \""
               + text
               + "\"; set LC_ALL=C.UTF-8 (or another UTF-8 locale)");
-    }
-  }
-
-  /**
-   * Sets the number of threads of the model's arithmetic, if one is given. To be called before any
-   * model is loaded: DJL reads it when it starts its engine.
-   */
-  static void useThreads(CommandSpec spec, @Nullable Integer threads) {
-    requireAtLeastOne(spec, "--threads", threads);
-    if (threads != null) {
-      System.setProperty("ai.djl.pytorch.num_threads", threads.toString());
     }
   }
 
@@ -117,17 +116,6 @@ final class ExampleCommand {
         case "False", "false" -> false;
         default -> throw new TypeConversionException("'" + text + "' is neither True nor False");
       };
-    }
-  }
-
-  private static final class ScheduleName implements ITypeConverter<LearningRateSchedule.Type> {
-    @Override
-    public LearningRateSchedule.Type convert(String text) {
-      try {
-        return LearningRateSchedule.Type.fromName(withoutQuotes(text));
-      } catch (IllegalArgumentException e) {
-        throw new TypeConversionException(e.getMessage());
-      }
     }
   }
 }

@@ -1,6 +1,7 @@
 package org.alpaca4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -180,6 +181,41 @@ class AlpacaTrainTest {
     assertThat(configOf("--bf16", "True").precision()).isEqualTo(Precision.BFLOAT16);
     assertThat(configOf("--bf16", "False").precision()).isEqualTo(Precision.FLOAT32);
     assertThat(configOf("--shuffle", "False").order()).isSameAs(ExampleOrder.SEQUENTIAL);
+  }
+
+  @Test
+  void aScheduleTakesOptionsOfItsOwn() {
+    SftConfig config =
+        configOf(
+            "--learning_rate",
+            "1e-3",
+            "--lr_scheduler_type",
+            "cosine_with_min_lr",
+            "--lr_scheduler_kwargs",
+            "{\"min_lr\": 1e-4}");
+
+    assertThat(config.schedule()).isEqualTo(Type.COSINE_WITH_MIN_LR);
+    assertThat(config.schedule(10).learningRate(10)).isCloseTo(1e-4, within(1e-18));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "cosine | {\"min_lr\": 1e-4} | has no option 'min_lr'; choose of num_cycles",
+        "cosine | {\"num_cycles\": \"many\"} | num_cycles is many; it must be a number",
+        "cosine | num_cycles=2 | is not a JSON object",
+        "cosine | null | is not a JSON object",
+        "warmup_stable_decay | {} | num_decay_steps"
+      })
+  void anOptionThatTheScheduleDoesNotHaveIsRefused(String schedule, String options, String why) {
+    CommandRun run =
+        CommandRun.of(
+            new AlpacaTrain(),
+            withRequired("--lr_scheduler_type", schedule, "--lr_scheduler_kwargs", options));
+
+    assertThat(run.exitCode()).isEqualTo(2);
+    assertThat(run.err()).contains("--lr_scheduler_kwargs").contains(why);
   }
 
   @Test

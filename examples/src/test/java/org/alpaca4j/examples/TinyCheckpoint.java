@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -47,7 +46,7 @@ final class TinyCheckpoint {
             .eosTokenIds(List.of(258))
             .dtype(DType.F32)
             .build();
-    Map<String, long[]> shapes = shapes(config);
+    Map<String, long[]> shapes = config.tensorShapes();
     CheckpointWriter.Builder writer =
         CheckpointWriter.builder(folder).config(config).files(TinyCheckpoint::writeTokenizer);
     shapes.forEach((name, shape) -> writer.tensor(name, DType.F32, shape));
@@ -66,28 +65,6 @@ final class TinyCheckpoint {
               out.write(values.flip());
             });
     return folder;
-  }
-
-  private static Map<String, long[]> shapes(ModelConfig config) {
-    long hidden = config.hiddenSize();
-    long inner = config.intermediateSize();
-    long keyValue = (long) config.numKeyValueHeads() * config.headDim();
-    Map<String, long[]> shapes = new LinkedHashMap<>();
-    shapes.put("model.embed_tokens.weight", new long[] {config.vocabSize(), hidden});
-    for (int i = 0; i < config.numHiddenLayers(); i++) {
-      String layer = "model.layers." + i + ".";
-      shapes.put(layer + "input_layernorm.weight", new long[] {hidden});
-      shapes.put(layer + "self_attn.q_proj.weight", new long[] {hidden, hidden});
-      shapes.put(layer + "self_attn.k_proj.weight", new long[] {keyValue, hidden});
-      shapes.put(layer + "self_attn.v_proj.weight", new long[] {keyValue, hidden});
-      shapes.put(layer + "self_attn.o_proj.weight", new long[] {hidden, hidden});
-      shapes.put(layer + "post_attention_layernorm.weight", new long[] {hidden});
-      shapes.put(layer + "mlp.gate_proj.weight", new long[] {inner, hidden});
-      shapes.put(layer + "mlp.up_proj.weight", new long[] {inner, hidden});
-      shapes.put(layer + "mlp.down_proj.weight", new long[] {hidden, inner});
-    }
-    shapes.put("model.norm.weight", new long[] {hidden});
-    return shapes;
   }
 
   private static void writeTokenizer(Path folder) throws IOException {

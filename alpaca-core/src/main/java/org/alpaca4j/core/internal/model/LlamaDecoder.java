@@ -19,11 +19,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The Llama-like families: Llama 1 to 3, Mistral, Qwen2 and Qwen3. The arithmetic is in {@code
- * llama.py}; here are names, places and shapes.
+ * llama.py}, names and shapes of the weights in {@link LlamaLayout}.
  */
 public final class LlamaDecoder implements Decoder {
-  private static final int ABSENT = -1;
-
   /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
   private static final long LONGEST_BY_PRODUCTS = 512;
 
@@ -31,7 +29,7 @@ public final class LlamaDecoder implements Decoder {
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram program;
-  private final List<UnitLayout> units = new ArrayList<>();
+  private final List<UnitLayout> units;
   private final NDArray overwrite;
   private final NDArray add;
   private final NDArray[] windows;
@@ -57,6 +55,7 @@ public final class LlamaDecoder implements Decoder {
   LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.config = config;
+    LlamaLayout layout = LlamaLayout.of(config);
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
     constants.put("group", (long) config.numAttentionHeads() / config.numKeyValueHeads());
@@ -65,7 +64,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
-    layOut();
+    constants.putAll(layout.places());
+    units = layout.units();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     overwrite = onCpu(0f);
@@ -86,75 +86,6 @@ public final class LlamaDecoder implements Decoder {
     return manager.create(values).toDevice(Device.cpu(), false);
   }
 
-  /** Declares every unit's parameters; the places of the optional ones become constants. */
-  private void layOut() {
-    long hidden = config.hiddenSize();
-    long q = (long) config.numAttentionHeads() * config.headDim();
-    long kv = (long) config.numKeyValueHeads() * config.headDim();
-    long intermediate = config.intermediateSize();
-
-    UnitLayout.Builder embedding = new UnitLayout.Builder("embedding");
-    embedding.matrix("model.embed_tokens.weight", config.vocabSize(), hidden);
-    units.add(embedding.build());
-
-    for (int i = 0; i < config.numHiddenLayers(); i++) {
-      String layer = "model.layers." + i + ".";
-      String attention = layer + "self_attn.";
-      String mlp = layer + "mlp.";
-      UnitLayout.Builder unit = new UnitLayout.Builder("layer " + i);
-      unit.vector(layer + "input_layernorm.weight", hidden);
-      unit.stacked(
-          List.of(
-              attention + "q_proj.weight",
-              attention + "k_proj.weight",
-              attention + "v_proj.weight"),
-          List.of(q, kv, kv),
-          hidden);
-      unit.matrix(attention + "o_proj.weight", hidden, q);
-      unit.vector(layer + "post_attention_layernorm.weight", hidden);
-      unit.stacked(
-          List.of(mlp + "gate_proj.weight", mlp + "up_proj.weight"),
-          List.of(intermediate, intermediate),
-          hidden);
-      unit.matrix(mlp + "down_proj.weight", hidden, intermediate);
-      int qkvBias =
-          config.attentionBias()
-              ? unit.concatenated(
-                  List.of(
-                      attention + "q_proj.bias",
-                      attention + "k_proj.bias",
-                      attention + "v_proj.bias"),
-                  List.of(q, kv, kv))
-              : ABSENT;
-      int oBias = config.outputBias() ? unit.vector(attention + "o_proj.bias", hidden) : ABSENT;
-      int gateUpBias =
-          config.mlpBias()
-              ? unit.concatenated(
-                  List.of(mlp + "gate_proj.bias", mlp + "up_proj.bias"),
-                  List.of(intermediate, intermediate))
-              : ABSENT;
-      int downBias = config.mlpBias() ? unit.vector(mlp + "down_proj.bias", hidden) : ABSENT;
-      int headNorms = ABSENT;
-      if (config.qkNorm()) {
-        headNorms = unit.vector(attention + "q_norm.weight", config.headDim());
-        unit.vector(attention + "k_norm.weight", config.headDim());
-      }
-      constants.put("at_qkv_bias", (long) qkvBias);
-      constants.put("at_o_bias", (long) oBias);
-      constants.put("at_gate_up_bias", (long) gateUpBias);
-      constants.put("at_down_bias", (long) downBias);
-      constants.put("at_head_norms", (long) headNorms);
-      units.add(unit.build());
-    }
-
-    UnitLayout.Builder head = new UnitLayout.Builder("head");
-    head.vector("model.norm.weight", hidden);
-    if (!config.tieWordEmbeddings()) {
-      head.matrix("lm_head.weight", config.vocabSize(), hidden);
-    }
-    units.add(head.build());
-  }
-
   /** Returns the constants of the program, for measuring parts of it. */
   public Map<String, Object> constants() {
     return Map.copyOf(constants);
@@ -167,7 +98,7 @@ public final class LlamaDecoder implements Decoder {
 
   @Override
   public List<UnitLayout> units() {
-    return List.copyOf(units);
+    return units;
   }
 
   @Override

@@ -153,13 +153,6 @@ public final class Tensors {
     Holder.PROGRAM.run("zero", array);
   }
 
-  /** Sets all elements to a value. */
-  public static void fill(NDArray array, double value) {
-    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
-      Holder.PROGRAM.run("fill", array, scope.create((float) value));
-    }
-  }
-
   /** Fills with normal values of mean 0; the same seed gives the same values on every device. */
   public static void fillNormal(NDArray array, double standardDeviation, long seed) {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {

@@ -45,15 +45,6 @@ public final class Torch {
     return JniUtils.getNumThreads();
   }
 
-  /** Sets the number of threads that operators use, for the whole process. */
-  public static void setThreads(int threads) {
-    if (threads < 1) {
-      throw new IllegalArgumentException("threads must be at least 1, not " + threads);
-    }
-    initialize();
-    JniUtils.setNumThreads(threads);
-  }
-
   /**
    * Gives memory that was freed back to the system, where the C library is glibc; elsewhere nothing
    * happens. What loading and tokenising used and freed would otherwise stay with the process, in

@@ -96,7 +96,3 @@
     values = torch.empty(x.shape, dtype=6)
     values.normal_(0.0, float(deviation), generator=generator)
     return x.copy_(values)
-
-  def fill(self, x: Tensor, value: Tensor) -> Tensor:
-    torch.set_grad_enabled(False)
-    return x.fill_(float(value))

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
+import org.alpaca4j.core.internal.torch.Fill;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.junit.jupiter.api.AfterEach;
@@ -134,7 +135,7 @@ class LlamaDecoderTest {
       UnitLayout.Parameter parameter = layout.parameters().get(i);
       NDArray values = weights.parameter(scope, parameter);
       if (parameter.name().endsWith("norm.weight")) {
-        Tensors.fill(values, 1 + i / 64.0);
+        Fill.with(values, 1 + i / 64.0);
       } else {
         Tensors.fillNormal(values, 0.25, i);
       }
@@ -176,7 +177,7 @@ class LlamaDecoderTest {
         PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);
         float[] before = decoder.layer(scope, 0, x, input, weights).toFloatArray();
-        Tensors.fill(Tensors.view(scope, x.reshape(-1), 2 * 24, 24), 0.1);
+        Fill.with(Tensors.view(scope, x.reshape(-1), 2 * 24, 24), 0.1);
         float[] after = decoder.layer(scope, 0, x, input, weights).toFloatArray();
 
         for (int token = 0; token < 8; token++) {

@@ -2,7 +2,6 @@ package org.alpaca4j.core.internal.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -138,8 +137,6 @@ class UnitLayoutTest {
     if (biases) {
       config.attentionBias(true).mlpBias(true);
     }
-    try (LlamaDecoder decoder = new LlamaDecoder(config.build(), Device.cpu())) {
-      return decoder.units();
-    }
+    return LlamaLayout.of(config.build()).units();
   }
 }

@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.util.List;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.torch.Fill;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.junit.jupiter.api.AfterEach;
@@ -52,22 +53,22 @@ class UnitTensorsTest {
         .extracting(NDArray::getShape)
         .containsExactly(new Shape(2), new Shape(3, 2), new Shape(3));
 
-    Tensors.fill(unit.argument(0), 1);
-    Tensors.fill(unit.parameter(scope, LAYOUT.parameters().get(2)), 2);
-    Tensors.fill(unit.argument(2), 3);
+    Fill.with(unit.argument(0), 1);
+    Fill.with(unit.parameter(scope, LAYOUT.parameters().get(2)), 2);
+    Fill.with(unit.argument(2), 3);
 
     assertThat(unit.flat(UnitLayout.DECAYED).toFloatArray()).containsExactly(0, 0, 0, 0, 2, 2);
     assertThat(unit.flat(UnitLayout.PLAIN).toFloatArray()).containsExactly(1, 1, 3, 3, 3);
     assertThat(unit.argument(1).toFloatArray()).containsExactly(0, 0, 0, 0, 2, 2);
-    Tensors.fill(unit.flat(UnitLayout.DECAYED), 4);
+    Fill.with(unit.flat(UnitLayout.DECAYED), 4);
     assertThat(unit.argument(1).toFloatArray()).containsOnly(4);
   }
 
   @Test
   void copyingConvertsTheTypeAndLeavesTheSourceAlone() {
     UnitTensors single = UnitTensors.zeros(scope, LAYOUT, DType.F32);
-    Tensors.fill(single.argument(1), 1.00390625);
-    Tensors.fill(single.argument(2), -3);
+    Fill.with(single.argument(1), 1.00390625);
+    Fill.with(single.argument(2), -3);
     UnitTensors half = UnitTensors.empty(scope, LAYOUT, DType.BF16, DType.F32);
 
     half.copyFrom(single);
@@ -86,8 +87,8 @@ class UnitTensorsTest {
       names = {"F32", "BF16", "F16"})
   void aParameterIsWrittenInAnyWeightType(DType dtype) throws IOException {
     UnitTensors unit = UnitTensors.zeros(scope, LAYOUT, DType.F32);
-    Tensors.fill(unit.argument(1), -1);
-    Tensors.fill(unit.parameter(scope, LAYOUT.parameters().get(1)), 0.5);
+    Fill.with(unit.argument(1), -1);
+    Fill.with(unit.parameter(scope, LAYOUT.parameters().get(1)), 0.5);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
 
     unit.write(LAYOUT.parameters().get(1), dtype, Channels.newChannel(out));
@@ -109,7 +110,7 @@ class UnitTensorsTest {
     builder.matrix("large", 1, columns);
     UnitLayout layout = builder.build();
     try (UnitTensors unit = UnitTensors.zeros(scope, layout, DType.BF16)) {
-      Tensors.fill(Tensors.view(scope, unit.argument(1).reshape(-1), columns - 4, 4), 1);
+      Fill.with(Tensors.view(scope, unit.argument(1).reshape(-1), columns - 4, 4), 1);
       ByteArrayOutputStream out = new ByteArrayOutputStream();
 
       unit.write(layout.parameters().get(1), DType.BF16, Channels.newChannel(out));
@@ -128,7 +129,7 @@ class UnitTensorsTest {
   void matricesMayLieInATensorThatIsThereAlready() {
     NDArray room = Tensors.zeros(scope, 10, DType.F32);
     try (UnitTensors unit = UnitTensors.over(scope, LAYOUT, room)) {
-      Tensors.fill(unit.argument(1), 5);
+      Fill.with(unit.argument(1), 5);
       assertThat(unit.flat(UnitLayout.PLAIN).getShape()).isEqualTo(new Shape(5));
     }
     assertThat(room.toFloatArray()).containsExactly(5, 5, 5, 5, 5, 5, 0, 0, 0, 0);

@@ -101,7 +101,7 @@ class TensorsTest {
   void aViewWritesThrough() {
     NDArray flat = Tensors.zeros(scope, 6, DType.F32);
 
-    Tensors.fill(Tensors.view(scope, flat, 2, 1, 3), 0.5);
+    Fill.with(Tensors.view(scope, flat, 2, 1, 3), 0.5);
 
     assertThat(flat.toFloatArray()).containsExactly(0, 0, 0.5f, 0.5f, 0.5f, 0);
   }
@@ -110,7 +110,7 @@ class TensorsTest {
   void aViewOutlivesTheHandleThatItWasMadeFrom() {
     NDArray flat = Tensors.zeros(scope, 4, DType.F32);
     NDArray view = Tensors.view(scope, flat, 1, 2);
-    Tensors.fill(flat, 3);
+    Fill.with(flat, 3);
     flat.close();
     assertThat(view.toFloatArray()).containsExactly(3f, 3f);
   }
@@ -124,7 +124,7 @@ class TensorsTest {
   @Test
   void zeroingAndFillingReachBfloat16() {
     NDArray x = Tensors.empty(scope, 2, DType.BF16);
-    Tensors.fill(x, -1.5);
+    Fill.with(x, -1.5);
     assertThat(Tensors.cast(scope, x, DType.F32).toFloatArray()).containsOnly(-1.5f);
     Tensors.zero(x);
     assertThat(bytes(x, 0, 2, DType.BF16)).containsOnly(0);
@@ -165,7 +165,7 @@ class TensorsTest {
   @Test
   void theMeanOfBfloat16RowsIsTakenInSinglePrecision() {
     NDArray source = Tensors.empty(scope, 1000, DType.BF16);
-    Tensors.fill(source, 1);
+    Fill.with(source, 1);
     NDArray target = Tensors.empty(scope, 1001, DType.BF16);
 
     Tensors.copyGrowing(

@@ -1,0 +1,221 @@
+package org.alpaca4j.data;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.data.SupervisedDataset.OnFullyMasked;
+import org.alpaca4j.data.SupervisedDataset.OnTooLong;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes a dataset of records: tokenises them block by block on all cores, cuts or leaves out what
+ * does not fit, and counts what became of them. The examples keep the records' order. To be used
+ * once.
+ */
+final class DatasetAssembler<R> {
+  private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
+
+  /** Records handed to the cores at a time, and how many one task tokenises. */
+  private static final int BLOCK = 16_384;
+
+  private static final int CHUNK = 256;
+
+  /** Which records are taken, and which examples are kept; as in the builders. */
+  record Options(int maxLength, OnFullyMasked onFullyMasked, OnTooLong onTooLong, int limit) {}
+
+  private final String origin;
+  private final ExampleMaker<R> maker;
+  private final Options options;
+
+  private final List<TokenPage> pages = new ArrayList<>();
+  private final List<Integer> fullyMasked = new ArrayList<>();
+  private final List<Integer> tooLong = new ArrayList<>();
+  private int read;
+  private int examples;
+  private int truncated;
+  private int longest;
+  private long tokens;
+  private long supervised;
+
+  /**
+   * Starts without records.
+   *
+   * @param origin what messages call the records' source, such as the file
+   */
+  DatasetAssembler(String origin, ExampleMaker<R> maker, Options options) {
+    this.origin = origin;
+    this.maker = maker;
+    this.options = options;
+  }
+
+  SupervisedDataset assemble(Iterator<R> records) {
+    while (read < options.limit() && records.hasNext()) {
+      List<R> block = new ArrayList<>();
+      while (block.size() < BLOCK && read + block.size() < options.limit() && records.hasNext()) {
+        block.add(records.next());
+      }
+      chunks(block).forEach(this::add);
+      read += block.size();
+    }
+    if (read == 0) {
+      throw new DataException(origin + ": holds no record");
+    }
+    warn();
+    if (supervised == 0) {
+      throw nothingLeft();
+    }
+    DataReport report =
+        new DataReport(
+            read, examples, tokens, supervised, longest, truncated, fullyMasked, tooLong);
+    log.info(
+        "{}: {} examples, {} tokens, {} % supervised",
+        origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
+    return new SupervisedDataset(List.copyOf(pages), report);
+  }
+
+  /** What one task made; with a failure, nothing else of it counts. */
+  private record Chunk(
+      TokenPage page,
+      int truncated,
+      List<Integer> fullyMasked,
+      List<Integer> tooLong,
+      @Nullable AlpacaException failure) {}
+
+  private List<Chunk> chunks(List<R> block) {
+    int first = read;
+    return IntStream.range(0, (block.size() + CHUNK - 1) / CHUNK)
+        .parallel()
+        .mapToObj(
+            c -> {
+              int from = c * CHUNK;
+              int to = Math.min(block.size(), from + CHUNK);
+              return chunk(block.subList(from, to), first + from);
+            })
+        .toList();
+  }
+
+  /** Runs beside others of its kind: it changes nothing here. */
+  private Chunk chunk(List<R> records, int firstIndex) {
+    TokenPage.Builder page = new TokenPage.Builder();
+    List<Integer> masked = new ArrayList<>();
+    List<Integer> longer = new ArrayList<>();
+    int cuts = 0;
+    for (int i = 0; i < records.size(); i++) {
+      int index = firstIndex + i;
+      try {
+        ExampleMaker.Made made = maker.make(records.get(i));
+        SupervisedExample example = made.example();
+        boolean cut = made.cut() || example.length() > options.maxLength();
+        if (cut && options.onTooLong() == OnTooLong.ERROR) {
+          throw new DataException(
+              "has "
+                  + example.length()
+                  + " tokens, more than maxLength "
+                  + options.maxLength()
+                  + "; raise it, or choose onTooLong TRUNCATE or DROP");
+        }
+        if (cut && options.onTooLong() == OnTooLong.DROP) {
+          longer.add(index);
+          continue;
+        }
+        if (example.length() > options.maxLength()) {
+          example =
+              new SupervisedExample(
+                  Arrays.copyOf(example.ids(), options.maxLength()),
+                  Arrays.copyOf(example.labels(), options.maxLength()));
+        }
+        if (example.supervisedTokens() == 0) {
+          if (options.onFullyMasked() == OnFullyMasked.ERROR) {
+            throw new DataException(
+                "has no supervised token"
+                    + (cut ? " within maxLength " + options.maxLength() : "")
+                    + "; raise maxLength, mend the record, or choose onFullyMasked DROP");
+          }
+          masked.add(index);
+          if (options.onFullyMasked() == OnFullyMasked.DROP) {
+            continue;
+          }
+        }
+        if (cut) {
+          cuts++;
+        }
+        page.add(index, example.ids(), example.labels());
+      } catch (AlpacaException e) {
+        return new Chunk(
+            page.build(),
+            0,
+            List.of(),
+            List.of(),
+            new DataException(origin + ", record " + index + ": " + e.getMessage(), e));
+      }
+    }
+    return new Chunk(page.build(), cuts, masked, longer, null);
+  }
+
+  private void add(Chunk chunk) {
+    if (chunk.failure() != null) {
+      throw chunk.failure();
+    }
+    fullyMasked.addAll(chunk.fullyMasked());
+    tooLong.addAll(chunk.tooLong());
+    truncated += chunk.truncated();
+    TokenPage page = chunk.page();
+    if (page.size() > 0) {
+      pages.add(page);
+    }
+    examples += page.size();
+    for (int i = 0; i < page.size(); i++) {
+      tokens += page.length(i);
+      supervised += page.supervisedTokens(i);
+      longest = Math.max(longest, page.length(i));
+    }
+  }
+
+  private void warn() {
+    if (!fullyMasked.isEmpty()) {
+      log.warn(
+          "{}: {} of {} records {}, since none of their tokens is supervised: {}{}",
+          origin,
+          fullyMasked.size(),
+          read,
+          options.onFullyMasked() == OnFullyMasked.KEEP ? "teach nothing" : "left out",
+          fullyMasked.subList(0, Math.min(10, fullyMasked.size())),
+          fullyMasked.size() > 10 ? " ..." : "");
+    }
+    if (!tooLong.isEmpty()) {
+      log.warn(
+          "{}: {} of {} records left out, since they are longer than {} tokens",
+          origin,
+          tooLong.size(),
+          read,
+          options.maxLength());
+    }
+    if (truncated > 0) {
+      log.warn(
+          "{}: {} of {} examples cut at {} tokens; they lost their closing EOS",
+          origin,
+          truncated,
+          examples,
+          options.maxLength());
+    }
+  }
+
+  private DataException nothingLeft() {
+    return new DataException(
+        origin
+            + ": no example is left of "
+            + read
+            + " records ("
+            + fullyMasked.size()
+            + " without a supervised token, "
+            + tooLong.size()
+            + " too long); maxLength is "
+            + options.maxLength()
+            + ", raise it or check the data");
+  }
+}
