@@ -3,8 +3,6 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.DType;
@@ -26,7 +24,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray scratch;
+  private final NDArray[] lossRoom;
 
   /**
    * Prepares passes over a model.
@@ -48,8 +46,7 @@ final class ModelPass implements AutoCloseable {
         refresh(i);
       }
     }
-    scratch =
-        manager.create(new Shape(lossChunkTokens, decoder.config().vocabSize()), DataType.FLOAT32);
+    lossRoom = decoder.lossRoom(manager, lossChunkTokens, compute);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -83,7 +80,7 @@ final class ModelPass implements AutoCloseable {
               x,
               supervision.rows(scope),
               supervision.targets(scope),
-              scratch,
+              lossRoom,
               embedding(),
               head())
           .toFloatArray();
@@ -135,7 +132,7 @@ final class ModelPass implements AutoCloseable {
               supervision.rows(scope),
               supervision.targets(scope),
               scale,
-              scratch,
+              lossRoom,
               embedding(),
               head(),
               embeddingGradient,

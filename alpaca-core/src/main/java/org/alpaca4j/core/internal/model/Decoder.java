@@ -90,17 +90,25 @@ public interface Decoder extends AutoCloseable {
   NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
 
   /**
+   * Allocates what {@link #losses} and {@link #headBackward} overwrite: the logits of so many
+   * positions at once.
+   *
+   * @param dtype of the hidden states
+   */
+  NDArray[] lossRoom(NDManager manager, int positions, DType dtype);
+
+  /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
    * layer's output.
    *
-   * @param scratch [chunk, vocabulary] fp32, overwritten
+   * @param room from {@link #lossRoom}
    */
   NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head);
 
@@ -115,7 +123,7 @@ public interface Decoder extends AutoCloseable {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

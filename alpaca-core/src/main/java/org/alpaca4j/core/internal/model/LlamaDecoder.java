@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -286,16 +287,29 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
+  public NDArray[] lossRoom(NDManager manager, int positions, DType dtype) {
+    Shape shape = new Shape(positions, config.vocabSize());
+    NDArray logits = manager.create(shape, DataType.FLOAT32);
+    if (dtype == DType.F32) {
+      return new NDArray[] {logits};
+    }
+    NDArray flat = Tensors.empty(manager, shape.size(), dtype);
+    return new NDArray[] {
+      logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))
+    };
+  }
+
+  @Override
   public NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head) {
     return program.callForOne(
-        scope, "head_loss", x, rows, targets, scratch, head.argument(0), matrix(embedding, head));
+        scope, "head_loss", x, rows, targets, room, head.argument(0), matrix(embedding, head));
   }
 
   @Override
@@ -305,7 +319,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,
@@ -319,7 +333,7 @@ public final class LlamaDecoder implements Decoder {
         targets,
         scope.create((float) scale),
         accumulate ? add : overwrite,
-        scratch,
+        room,
         head.argument(0),
         matrix(embedding, head),
         headGradient.argument(0),

@@ -359,27 +359,30 @@ def product_attention_backward(
     logits.mul_(total.reciprocal())
     return largest + total.log() - target
 
-  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, scratch: Tensor, norm: Tensor, head: Tensor) -> Tensor:
-    """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32."""
+  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: List[Tensor], norm: Tensor, head: Tensor) -> Tensor:
+    """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32. In chunks of the rows
+    of room: logits [chunk, vocabulary] fp32, and the same in x's dtype if that is another."""
     torch.set_grad_enabled(False)
     h = self.final_norm(x.index_select(0, rows), norm)
     losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
     start = 0
     while start < rows.size(0):
-      end = min(start + scratch.size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, scratch[:end - start])
+      end = min(start + room[0].size(0), rows.size(0))
+      logits = self.head_logits(h[start:end], head, room)
       losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
       start = end
     return losses.squeeze(1)
 
-  def head_logits(self, h: Tensor, head: Tensor, out: Tensor) -> Tensor:
+  def head_logits(self, h: Tensor, head: Tensor, room: List[Tensor]) -> Tensor:
+    """fp32 logits of a chunk, in `room`."""
+    logits = room[0][:h.size(0)]
     if h.dtype == 6:
-      return torch.mm(h, head.t(), out=out)
-    return out.copy_(torch.mm(h, head.t()))
+      return torch.mm(h, head.t(), out=logits)
+    return logits.copy_(torch.mm(h, head.t(), out=room[1][:h.size(0)]))
 
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, scratch: Tensor, norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: List[Tensor], norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
     """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
-    gradients go into dnorm and dhead. In chunks of the rows of scratch [chunk, vocabulary] fp32."""
+    gradients go into dnorm and dhead. `room` is as for head_loss."""
     torch.set_grad_enabled(False)
     b = float(beta)
     xs = x.index_select(0, rows)
@@ -390,12 +393,12 @@ def product_attention_backward(
     losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
     start = 0
     while start < rows.size(0):
-      end = min(start + scratch.size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, scratch[:end - start])
+      end = min(start + room[0].size(0), rows.size(0))
+      logits = self.head_logits(h[start:end], head, room)
       losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
       minus = torch.full([end - start, 1], -1.0, dtype=6, device=x.device)
       logits.scatter_add_(1, targets[start:end], minus).mul_(scale)
-      dlogits = logits.to(h.dtype)
+      dlogits = logits if h.dtype == 6 else room[1][:end - start].copy_(logits)
       torch.mm(dlogits, head, out=dh[start:end])
       __torch__.add_weight_gradient(dhead, dlogits, h[start:end], b)
       b = 1.0

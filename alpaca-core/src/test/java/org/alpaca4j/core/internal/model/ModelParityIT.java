@@ -103,7 +103,7 @@ class ModelParityIT {
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray scratch = scope.zeros(new Shape(7, decoder.config().vocabSize()));
+      NDArray[] room = decoder.lossRoom(scope, 7, DType.F32);
       NDList head =
           decoder.headBackward(
               scope,
@@ -111,7 +111,7 @@ class ModelParityIT {
               scope.create(rows.supervised),
               scope.create(rows.targets).reshape(-1, 1),
               1.0 / rows.targets.length,
-              scratch,
+              room,
               model.embedding(),
               model.head(),
               gradients.get(0),
