@@ -63,6 +63,33 @@ public final class CausalLm implements AutoCloseable {
     return builder(folder).load();
   }
 
+  /**
+   * Loads a checkpoint on the CPU with fp32 weights, by its folder or by its name on the Hugging
+   * Face hub.
+   *
+   * @param folderOrId a folder, if it is there; else {@code org/name}, which {@link
+   *     ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws CheckpointException as {@link #load(Path)}
+   * @throws UnsupportedModelException as {@link #load(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static CausalLm load(String folderOrId) {
+    return builder(folderOrId).load();
+  }
+
+  /**
+   * Returns a builder as {@link #builder(Path)}, from a folder or a name on the Hugging Face hub,
+   * which is looked up, and downloaded if need be, before this returns.
+   *
+   * @param folderOrId as for {@link #load(String)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Builder builder(String folderOrId) {
+    return builder(ModelHub.resolve(folderOrId));
+  }
+
   /** Returns a builder with which device and precision are chosen. */
   public static Builder builder(Path folder) {
     return new Builder(folder);

@@ -1,34 +1,32 @@
 package org.alpaca4j.core;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of a Hugging Face checkpoint folder, opened for reading: {@code model.safetensors},
- * or shards with {@code model.safetensors.index.json}. Headers and index are validated on opening;
- * tensors are read on demand. Nothing read is ever executed, and no file outside the folder is
- * opened on the word of one inside it.
+ * or shards with {@code model.safetensors.index.json}; where there is neither, {@code
+ * pytorch_model.bin}, or shards with {@code pytorch_model.bin.index.json}. Headers and index are
+ * validated on opening; tensors are read on demand. Nothing read is ever executed, and no file
+ * outside the folder is opened on the word of one inside it.
+ *
+ * <p>Of PyTorch files, the zip format and the one before PyTorch 1.6 are read, whoever wrote them:
+ * the pickle in them is taken as data, by a reader that knows tensors and plain containers and
+ * refuses everything else by name. A file holds a dict of tensors, or such a dict under {@code
+ * state_dict}, {@code model_state_dict}, {@code model} or {@code module}, with the rest ignored;
+ * numbers, texts and None beside tensors are ignored too. Two names of one storage are two tensors
+ * here. Of a zip's entries, only compressed ones have their CRC checked.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(Path.of("Qwen2.5-0.5B"))) {
@@ -40,10 +38,7 @@ import org.jspecify.annotations.Nullable;
  * {@link java.nio.channels.FileChannel} does; the exception says so.
  */
 public final class Checkpoint implements AutoCloseable {
-  private static final String SINGLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
   private static final String CONFIG = "config.json";
-  private static final long MAX_INDEX_BYTES = 100_000_000;
   private static final int COMPARE_BYTES = 1 << 16;
   private static final int COPY_BYTES = 1 << 20;
   private static final int LISTED_NAMES = 20;
@@ -65,227 +60,31 @@ public final class Checkpoint implements AutoCloseable {
    *
    * @param path a folder with {@code model.safetensors} or with {@code
    *     model.safetensors.index.json} and its shards (where both exist and the index does not name
-   *     the single file, that file is read, as transformers does); or one {@code .safetensors} file
+   *     the single file, that file is read, as transformers does), or the same of {@code
+   *     pytorch_model.bin}; or one {@code .safetensors}, {@code .bin}, {@code .pth} or {@code .pt}
+   *     file
    * @throws CheckpointException if there are no such weights, or a file of them is missing,
    *     malformed or contradicts the index
    */
   public static Checkpoint open(Path path) {
-    Path absolute = path.toAbsolutePath().normalize();
-    if (Files.isRegularFile(absolute)) {
-      if (!absolute.toString().endsWith(".safetensors")) {
-        throw new CheckpointException(
-            absolute + " is not a .safetensors file; " + wayOutFor(absolute.toString()));
-      }
-      Path parent = absolute.getParent();
-      return openSingle(parent == null ? absolute : parent, absolute);
-    }
-    if (!Files.isDirectory(absolute)) {
-      throw new CheckpointException(absolute + " does not exist" + asideHint(absolute));
-    }
-    Path single = absolute.resolve(SINGLE);
-    Path index = absolute.resolve(INDEX);
-    if (Files.exists(index)) {
-      Map<String, String> shardOfTensor = readIndex(index);
-      if (!Files.exists(single) || shardOfTensor.containsValue(SINGLE)) {
-        return openSharded(absolute, index, shardOfTensor);
-      }
-    }
-    if (Files.exists(single)) {
-      return openSingle(absolute, single);
-    }
-    throw noWeights(absolute);
+    CheckpointFiles files = CheckpointFiles.open(path.toAbsolutePath().normalize());
+    return new Checkpoint(files.folder(), files.tensors(), files.containers());
   }
 
-  private static Checkpoint openSingle(Path folder, Path file) {
-    SafetensorsFile container = SafetensorsFile.open(file);
-    Map<String, TensorInfo> tensors = new TreeMap<>();
-    for (TensorInfo tensor : container.tensors()) {
-      tensors.put(tensor.name(), tensor);
-    }
-    Map<Path, TensorContainer> containers = new LinkedHashMap<>();
-    containers.put(file, container);
-    return new Checkpoint(folder, tensors, containers);
+  /**
+   * Opens a checkpoint by its path or by its name on the Hugging Face hub.
+   *
+   * @param pathOrId a path as for {@link #open(Path)}, if something is there; else {@code
+   *     org/name}, which {@link ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws CheckpointException as {@link #open(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Checkpoint open(String pathOrId) {
+    return open(ModelHub.resolve(pathOrId));
   }
 
-  private static Checkpoint openSharded(
-      Path folder, Path index, Map<String, String> shardOfTensor) {
-    Map<Path, TensorContainer> containers = new LinkedHashMap<>();
-    boolean opened = false;
-    try {
-      Map<String, TensorInfo> tensors = new TreeMap<>();
-      for (String shard : new TreeSet<>(shardOfTensor.values())) {
-        Path file = folder.resolve(shard);
-        if (!Files.isRegularFile(file)) {
-          throw new CheckpointException(
-              index + " names the shard " + shard + ", which is not in the folder; fetch it again");
-        }
-        SafetensorsFile container = SafetensorsFile.open(file);
-        containers.put(file, container);
-        for (TensorInfo tensor : container.tensors()) {
-          String promised = shardOfTensor.get(tensor.name());
-          if (!shard.equals(promised)) {
-            throw new CheckpointException(
-                file
-                    + " holds tensor '"
-                    + tensor.name()
-                    + "', which "
-                    + index.getFileName()
-                    + (promised == null ? " does not list" : " promises in " + promised));
-          }
-          tensors.put(tensor.name(), tensor);
-        }
-      }
-      for (Map.Entry<String, String> entry : shardOfTensor.entrySet()) {
-        if (!tensors.containsKey(entry.getKey())) {
-          throw new CheckpointException(
-              index
-                  + " promises tensor '"
-                  + entry.getKey()
-                  + "' in "
-                  + entry.getValue()
-                  + ", which does not hold it");
-        }
-      }
-      opened = true;
-      return new Checkpoint(folder, tensors, containers);
-    } finally {
-      if (!opened) {
-        closeQuietly(containers);
-      }
-    }
-  }
-
-  private static void closeQuietly(Map<Path, TensorContainer> containers) {
-    for (TensorContainer container : containers.values()) {
-      try {
-        container.close();
-      } catch (IOException ignored) {
-        // Only reached while the exception that matters is being thrown.
-      }
-    }
-  }
-
-  private static Map<String, String> readIndex(Path index) {
-    String json = readText(index, MAX_INDEX_BYTES);
-    Map<String, String> shardOfTensor = new LinkedHashMap<>();
-    boolean found = false;
-    try (JsonParser parser =
-        JsonFactory.builder()
-            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-            .build()
-            .createParser(json)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw new CheckpointException(index + " is not a JSON object");
-      }
-      while (parser.nextToken() != JsonToken.END_OBJECT) {
-        String field = parser.currentName();
-        parser.nextToken();
-        if (!field.equals("weight_map")) {
-          parser.skipChildren();
-          continue;
-        }
-        if (found || parser.currentToken() != JsonToken.START_OBJECT) {
-          throw new CheckpointException(index + ": weight_map must be one JSON object");
-        }
-        found = true;
-        while (parser.nextToken() != JsonToken.END_OBJECT) {
-          String tensor = parser.currentName();
-          if (parser.nextToken() != JsonToken.VALUE_STRING) {
-            throw new CheckpointException(
-                index + ": weight_map gives no file name for tensor '" + tensor + "'");
-          }
-          String shard = parser.getText();
-          requirePlainName(index, tensor, shard);
-          if (shardOfTensor.put(tensor, shard) != null) {
-            throw new CheckpointException(index + " lists tensor '" + tensor + "' twice");
-          }
-        }
-      }
-      if (parser.nextToken() != null) {
-        throw new CheckpointException(index + " goes on after its JSON object");
-      }
-    } catch (JsonProcessingException e) {
-      throw new CheckpointException(index + " is not JSON: " + e.getOriginalMessage(), e);
-    } catch (IOException e) {
-      throw new CheckpointException("Cannot read " + index + ": " + e, e);
-    }
-    if (!found) {
-      throw new CheckpointException(index + " has no weight_map");
-    }
-    return shardOfTensor;
-  }
-
-  private static void requirePlainName(Path index, String tensor, String shard) {
-    boolean plain =
-        shard.endsWith(".safetensors")
-            && shard.length() <= 255
-            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
-    if (!plain) {
-      throw new CheckpointException(
-          index
-              + " puts tensor '"
-              + tensor
-              + "' in '"
-              + shard
-              + "'; a shard must be a .safetensors file of the same folder, named without a path");
-    }
-  }
-
-  private static String readText(Path file, long maxBytes) {
-    try {
-      long size = Files.size(file);
-      if (size > maxBytes) {
-        throw new CheckpointException(
-            file + " has " + size + " bytes, more than the " + maxBytes + " permitted");
-      }
-      return Files.readString(file);
-    } catch (IOException e) {
-      throw new CheckpointException("Cannot read " + file + ": " + e, e);
-    }
-  }
-
-  private static CheckpointException noWeights(Path folder) {
-    List<String> found = new ArrayList<>();
-    try (Stream<Path> files = Files.list(folder)) {
-      files.map(file -> String.valueOf(file.getFileName())).sorted().forEach(found::add);
-    } catch (IOException | UncheckedIOException e) {
-      return new CheckpointException("Cannot list " + folder + ": " + e, e);
-    }
-    String wayOut =
-        found.stream()
-            .filter(
-                name ->
-                    name.startsWith("pytorch_model")
-                        || name.startsWith("consolidated")
-                        || name.endsWith(".gguf")
-                        || name.startsWith("adapter_model"))
-            .findFirst()
-            .map(name -> name + " is there, but " + wayOutFor(name))
-            .orElse("found " + (found.isEmpty() ? "nothing" : abbreviate(found)));
-    return new CheckpointException(
-        folder + " has no weights: expected " + SINGLE + " or " + INDEX + "; " + wayOut);
-  }
-
-  private static String wayOutFor(String name) {
-    if (name.contains("adapter_model")) {
-      return "it holds an adapter: open the base model's folder and apply the adapter to it";
-    }
-    return "only safetensors weights can be read: take the model's safetensors files, or convert"
-        + " it with transformers (from_pretrained, then save_pretrained)";
-  }
-
-  private static String asideHint(Path target) {
-    Optional<Path> aside = StagedFolder.findAside(target);
-    return aside
-        .map(
-            old ->
-                "; its last version is kept in "
-                    + old
-                    + ", left by a write that was killed: rename it back, or write again")
-        .orElse("");
-  }
-
-  private static String abbreviate(List<String> names) {
+  static String abbreviate(List<String> names) {
     if (names.size() <= LISTED_NAMES) {
       return String.join(", ", names);
     }
@@ -378,8 +177,20 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Returns a tensor's bytes as a read-only, little-endian, memory-mapped buffer. It stays valid
-   * after {@link #close()}.
+   * Returns whether the file holds a tensor's bytes from {@link TensorInfo#offset} on, just as they
+   * are read. So it is in safetensors files, and mostly in PyTorch's; there, a tensor may also be
+   * transposed, a slice, repeated, big-endian or compressed, and is put in order by each read.
+   *
+   * @throws CheckpointException if there is no such tensor
+   */
+  public boolean isInPlace(String name) {
+    TensorInfo tensor = tensor(name);
+    return container(tensor).isInPlace(tensor);
+  }
+
+  /**
+   * Returns a tensor's bytes as a read-only, little-endian buffer: memory-mapped if it {@linkplain
+   * #isInPlace is in place}, else a copy outside the heap. It stays valid after {@link #close()}.
    *
    * @param name a tensor of less than 2 GiB; larger ones are for {@link #readBytes}
    * @throws CheckpointException if there is no such tensor, it is too large, or mapping fails

@@ -1,17 +1,9 @@
 package org.alpaca4j.core;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import com.fasterxml.jackson.core.util.Separators;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -19,13 +11,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.UnaryOperator;
+import org.alpaca4j.core.SafetensorsLayout.Declared;
+import org.alpaca4j.core.SafetensorsLayout.Shard;
+import org.alpaca4j.core.internal.ParallelTasks;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,9 +26,9 @@ import org.jspecify.annotations.Nullable;
  * target is as it was; a process that is killed leaves a sibling that the next write to the same
  * target removes.
  *
- * <p>Tensors are declared first; {@link #write} then asks for the bytes of one after the other, so
- * that no second copy of the model is needed. Files are byte for byte as the safetensors library
- * writes them.
+ * <p>Tensors are declared first; {@link #write} then asks for the bytes of one after the other, or
+ * of a few at once ({@link Builder#threads}), so that no second copy of the model is needed. Files
+ * are byte for byte as the safetensors library writes them.
  *
  * <pre>{@code
  * CheckpointWriter.Builder writer = CheckpointWriter.builder(out).config(config);
@@ -51,7 +43,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CheckpointWriter {
   private static final int CHUNK_BYTES = 1 << 20;
-  private static final int ALIGNMENT = 8;
 
   private final Path target;
   private final Map<String, Declared> tensors;
@@ -60,7 +51,8 @@ public final class CheckpointWriter {
   private final boolean replaceExisting;
   private final Map<String, FolderSource> files;
   private final List<FolderSource> folderSources;
-  private final UnaryOperator<WritableByteChannel> channels;
+  private final int threads;
+  private final UnaryOperator<Output> outputs;
 
   private CheckpointWriter(Builder builder) {
     this.target = builder.target;
@@ -70,7 +62,8 @@ public final class CheckpointWriter {
     this.replaceExisting = builder.replaceExisting;
     this.files = new LinkedHashMap<>(builder.files);
     this.folderSources = List.copyOf(builder.folderSources);
-    this.channels = builder.channels;
+    this.threads = builder.threads;
+    this.outputs = builder.outputs;
   }
 
   /** Supplies the bytes of declared tensors. */
@@ -98,9 +91,13 @@ public final class CheckpointWriter {
     void write(Path folder) throws IOException;
   }
 
-  private record Declared(String name, DType dtype, long[] shape, long byteLength) {}
+  /** A file that takes bytes at any position, from several threads, as a file channel does. */
+  @FunctionalInterface
+  interface Output {
+    int write(ByteBuffer bytes, long position) throws IOException;
+  }
 
-  private record Shard(String file, List<Declared> tensors) {}
+  private record Job(Declared tensor, String file, Output output, long position) {}
 
   /**
    * Starts a writer.
@@ -120,7 +117,8 @@ public final class CheckpointWriter {
     private long maxShardBytes = 5_000_000_000L;
     private String weightsName = "model";
     private boolean replaceExisting;
-    private UnaryOperator<WritableByteChannel> channels = UnaryOperator.identity();
+    private int threads = 1;
+    private UnaryOperator<Output> outputs = UnaryOperator.identity();
 
     private Builder(Path target) {
       this.target = target.toAbsolutePath().normalize();
@@ -237,20 +235,35 @@ public final class CheckpointWriter {
       return this;
     }
 
-    /** Lets tests put a failing channel before a weight file. */
-    Builder channels(UnaryOperator<WritableByteChannel> wrapper) {
-      channels = wrapper;
+    /**
+     * Sets how many tensors are asked for and written at once; default 1. With more, the source
+     * must be thread-safe: it is called by this many threads, for different tensors.
+     *
+     * @param count at least 1
+     */
+    public Builder threads(int count) {
+      threads = count;
+      return this;
+    }
+
+    /** Lets tests put a failing output before a weight file. */
+    Builder outputs(UnaryOperator<Output> wrapper) {
+      outputs = wrapper;
       return this;
     }
 
     /**
      * Returns the writer.
      *
-     * @throws CheckpointException if the shard size or the weights' name is impossible
+     * @throws CheckpointException if the shard size, the number of threads or the weights' name is
+     *     impossible
      */
     public CheckpointWriter build() {
       if (maxShardBytes <= 0) {
         throw new CheckpointException("maxShardBytes is " + maxShardBytes + ", but must be > 0");
+      }
+      if (threads < 1) {
+        throw new CheckpointException("threads is " + threads + ", but must be at least 1");
       }
       if (!weightsName.matches("[A-Za-z0-9_.-]+")) {
         throw new CheckpointException("weightsName '" + weightsName + "' is not a file name");
@@ -262,7 +275,8 @@ public final class CheckpointWriter {
   /**
    * Writes the checkpoint.
    *
-   * @param source is asked once for each declared tensor, in the order of the files
+   * @param source is asked once for each declared tensor, in the order of the files; thread-safe if
+   *     {@link Builder#threads} is more than 1
    * @throws CheckpointException naming the path and the cause, if the target exists and may not be
    *     replaced, the disk is full or not writable, a source fails or supplies more or fewer bytes
    *     than declared. The target is then as it was before
@@ -341,7 +355,7 @@ public final class CheckpointWriter {
   private void requireSpace(Path folder) throws IOException {
     long needed = 0;
     for (Declared tensor : tensors.values()) {
-      needed += tensor.byteLength;
+      needed += tensor.byteLength();
       if (needed < 0) {
         throw failure("its tensors have more than 2^63 bytes", null);
       }
@@ -354,200 +368,111 @@ public final class CheckpointWriter {
   }
 
   private void writeWeights(Path folder, TensorSource source) throws IOException {
-    List<Shard> shards = shards();
-    long total = 0;
-    Map<String, String> shardOfTensor = new TreeMap<>();
-    for (Shard shard : shards) {
-      writeShard(folder.resolve(shard.file), shard, source);
-      for (Declared tensor : shard.tensors) {
-        total += tensor.byteLength;
-        shardOfTensor.put(tensor.name, shard.file);
+    List<Shard> shards = SafetensorsLayout.shards(weightsName, tensors.values(), maxShardBytes);
+    List<FileChannel> channels = new ArrayList<>();
+    try {
+      List<Job> jobs = new ArrayList<>();
+      for (Shard shard : shards) {
+        FileChannel channel =
+            FileChannel.open(
+                folder.resolve(shard.file()),
+                StandardOpenOption.CREATE_NEW,
+                StandardOpenOption.WRITE);
+        channels.add(channel);
+        begin(shard, outputs.apply(channel::write), jobs);
+      }
+      writeTensors(jobs, source);
+    } finally {
+      for (FileChannel channel : channels) {
+        channel.close();
       }
     }
     if (shards.size() > 1) {
       Files.write(
-          folder.resolve(weightsName + ".safetensors.index.json"), index(total, shardOfTensor));
+          folder.resolve(weightsName + ".safetensors.index.json"), SafetensorsLayout.index(shards));
     }
   }
 
-  /** Fills shards greedily in the order of declaration, as huggingface_hub does. */
-  private List<Shard> shards() {
-    List<List<Declared>> groups = new ArrayList<>();
-    List<Declared> current = new ArrayList<>();
-    long bytes = 0;
-    for (Declared tensor : tensors.values()) {
-      if (tensor.byteLength > maxShardBytes) {
-        groups.add(List.of(tensor));
-        continue;
-      }
-      if (bytes > maxShardBytes - tensor.byteLength) {
-        groups.add(current);
-        current = new ArrayList<>();
-        bytes = 0;
-      }
-      current.add(tensor);
-      bytes += tensor.byteLength;
-    }
-    if (!current.isEmpty()) {
-      groups.add(current);
-    }
-    List<Shard> shards = new ArrayList<>();
-    for (int i = 0; i < groups.size(); i++) {
-      String part =
-          groups.size() == 1
-              ? ""
-              : String.format(Locale.ROOT, "-%05d-of-%05d", i + 1, groups.size());
-      shards.add(new Shard(weightsName + part + ".safetensors", inFileOrder(groups.get(i))));
-    }
-    return shards;
-  }
-
-  /** Sorts as the safetensors library does: widest types first, so that all are aligned. */
-  private static List<Declared> inFileOrder(List<Declared> tensors) {
-    List<Declared> sorted = new ArrayList<>(tensors);
-    sorted.sort(
-        Comparator.comparing(Declared::dtype, Comparator.reverseOrder())
-            .thenComparing(
-                tensor -> tensor.name.getBytes(StandardCharsets.UTF_8), Arrays::compareUnsigned));
-    return sorted;
-  }
-
-  private void writeShard(Path file, Shard shard, TensorSource source) throws IOException {
-    byte[] header = header(shard.tensors);
-    if (header.length > SafetensorsFile.MAX_HEADER_BYTES) {
-      throw failure("the header of " + shard.file + " exceeds 100 MB; use smaller shards", null);
-    }
-    try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      WritableByteChannel out = channels.apply(channel);
-      ByteBuffer length =
-          ByteBuffer.allocate(SafetensorsFile.LENGTH_BYTES)
-              .order(ByteOrder.LITTLE_ENDIAN)
-              .putLong(0, header.length);
-      writeFully(out, length);
-      writeFully(out, ByteBuffer.wrap(header));
-      for (Declared tensor : shard.tensors) {
-        writeTensor(out, tensor, shard.file, source);
-      }
+  /** Writes a shard's header, which decides where its tensors go. */
+  private static void begin(Shard shard, Output output, List<Job> jobs) throws IOException {
+    ByteBuffer head = SafetensorsLayout.head(shard);
+    long position = head.remaining();
+    writeFully(output, head, 0);
+    for (Declared tensor : shard.tensors()) {
+      jobs.add(new Job(tensor, shard.file(), output, position));
+      position += tensor.byteLength();
     }
   }
 
-  private void writeTensor(
-      WritableByteChannel out, Declared tensor, String file, TensorSource source) {
-    TensorChannel channel = new TensorChannel(out, tensor);
-    String where = "tensor '" + tensor.name + "' in " + file + ": ";
+  private void writeTensors(List<Job> jobs, TensorSource source) throws IOException {
     try {
-      source.write(tensor.name, channel);
+      ParallelTasks.forEach(threads, jobs, job -> writeTensor(job, source));
+    } catch (IOException | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private void writeTensor(Job job, TensorSource source) {
+    Declared tensor = job.tensor;
+    TensorChannel channel = new TensorChannel(job);
+    String where = "tensor '" + tensor.name() + "' in " + job.file + ": ";
+    try {
+      source.write(tensor.name(), channel);
     } catch (IOException e) {
       throw failure(where + describe(e), e);
     } catch (RuntimeException e) {
       throw failure(where + (e instanceof AlpacaException ? e.getMessage() : e.toString()), e);
     }
     channel.open = false;
-    if (channel.left > 0) {
+    if (channel.written < tensor.byteLength()) {
       throw failure(
           where
               + "its source supplied "
-              + (tensor.byteLength - channel.left)
+              + channel.written
               + " bytes instead of "
-              + tensor.byteLength,
+              + tensor.byteLength(),
           null);
     }
   }
 
-  private static void writeFully(WritableByteChannel out, ByteBuffer bytes) throws IOException {
+  private static void writeFully(Output out, ByteBuffer bytes, long position) throws IOException {
     int end = bytes.limit();
+    long at = position;
     try {
       while (bytes.position() < end) {
         // A channel copies a buffer of the heap to native memory as a whole, and keeps that.
         bytes.limit(Math.min(end, bytes.position() + CHUNK_BYTES));
-        out.write(bytes);
+        at += out.write(bytes, at);
       }
     } finally {
       bytes.limit(end);
     }
   }
 
-  private static byte[] header(List<Declared> tensors) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
-      json.writeStartObject();
-      json.writeObjectFieldStart("__metadata__");
-      json.writeStringField("format", "pt");
-      json.writeEndObject();
-      long offset = 0;
-      for (Declared tensor : tensors) {
-        json.writeObjectFieldStart(tensor.name);
-        json.writeStringField("dtype", tensor.dtype.safetensorsName());
-        json.writeArrayFieldStart("shape");
-        for (long dimension : tensor.shape) {
-          json.writeNumber(dimension);
-        }
-        json.writeEndArray();
-        json.writeArrayFieldStart("data_offsets");
-        json.writeNumber(offset);
-        offset += tensor.byteLength;
-        json.writeNumber(offset);
-        json.writeEndArray();
-        json.writeEndObject();
-      }
-      json.writeEndObject();
-    }
-    while (bytes.size() % ALIGNMENT != 0) {
-      bytes.write(' ');
-    }
-    return bytes.toByteArray();
-  }
-
-  private static byte[] index(long total, Map<String, String> shardOfTensor) throws IOException {
-    DefaultPrettyPrinter printer =
-        new DefaultPrettyPrinter(
-            Separators.createDefaultInstance()
-                .withObjectFieldValueSpacing(Separators.Spacing.AFTER));
-    printer.indentObjectsWith(new DefaultIndenter("  ", "\n"));
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
-      json.setPrettyPrinter(printer);
-      json.writeStartObject();
-      json.writeObjectFieldStart("metadata");
-      json.writeNumberField("total_size", total);
-      json.writeEndObject();
-      json.writeObjectFieldStart("weight_map");
-      for (Map.Entry<String, String> entry : shardOfTensor.entrySet()) {
-        json.writeStringField(entry.getKey(), entry.getValue());
-      }
-      json.writeEndObject();
-      json.writeEndObject();
-      json.writeRaw('\n');
-    }
-    return bytes.toByteArray();
-  }
-
   /** What a source writes to: counts, and refuses what is too much. */
   private static final class TensorChannel implements WritableByteChannel {
-    private final WritableByteChannel out;
-    private final Declared tensor;
-    private long left;
+    private final Job job;
+    private long written;
     private boolean open = true;
 
-    TensorChannel(WritableByteChannel out, Declared tensor) {
-      this.out = out;
-      this.tensor = tensor;
-      this.left = tensor.byteLength;
+    TensorChannel(Job job) {
+      this.job = job;
     }
 
     @Override
     public int write(ByteBuffer bytes) throws IOException {
       int length = bytes.remaining();
+      long declared = job.tensor.byteLength();
       if (!open) {
-        throw new IOException("the channel of '" + tensor.name + "' is closed");
+        throw new IOException("the channel of '" + job.tensor.name() + "' is closed");
       }
-      if (length > left) {
-        throw new IOException(
-            "its source supplies more than the declared " + tensor.byteLength + " bytes");
+      if (length > declared - written) {
+        throw new IOException("its source supplies more than the declared " + declared + " bytes");
       }
-      writeFully(out, bytes);
-      left -= length;
+      writeFully(job.output, bytes, job.position + written);
+      written += length;
       return length;
     }
 

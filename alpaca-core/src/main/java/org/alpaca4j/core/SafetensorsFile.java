@@ -382,6 +382,11 @@ final class SafetensorsFile implements TensorContainer {
   }
 
   @Override
+  public boolean isInPlace(TensorInfo tensor) {
+    return true;
+  }
+
+  @Override
   public ByteBuffer map(TensorInfo tensor) throws IOException {
     return channel
         .map(FileChannel.MapMode.READ_ONLY, tensor.offset(), tensor.byteLength())

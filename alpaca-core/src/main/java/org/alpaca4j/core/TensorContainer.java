@@ -22,7 +22,16 @@ interface TensorContainer extends AutoCloseable {
    */
   void read(TensorInfo tensor, ByteBuffer destination, long offset) throws IOException;
 
-  /** Returns the tensor's bytes, mapped; at most {@link Integer#MAX_VALUE} of them. */
+  /**
+   * Returns whether the file holds the tensor's bytes from {@link TensorInfo#offset} on, just as
+   * they are read.
+   */
+  boolean isInPlace(TensorInfo tensor);
+
+  /**
+   * Returns the tensor's bytes, mapped where they are in place, else copied; at most {@link
+   * Integer#MAX_VALUE} of them.
+   */
   ByteBuffer map(TensorInfo tensor) throws IOException;
 
   @Override

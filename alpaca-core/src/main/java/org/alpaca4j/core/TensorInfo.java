@@ -11,8 +11,10 @@ import java.util.Arrays;
  * @param shape its dimensions; empty for a scalar
  * @param file the file that holds it
  * @param offset the position of its first byte in the file. Not necessarily a multiple of the
- *     element size: the format does not promise it
- * @param byteLength its length in bytes: elements times element size, row-major, little-endian
+ *     element size: the formats do not promise it. The others follow it in order only where {@link
+ *     Checkpoint#isInPlace} says so; of a compressed tensor, it is where its storage begins
+ * @param byteLength its length in bytes when it is read: elements times element size, row-major,
+ *     little-endian
  */
 public record TensorInfo(
     String name, DType dtype, long[] shape, Path file, long offset, long byteLength) {

@@ -5,6 +5,7 @@ import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +35,8 @@ import org.slf4j.LoggerFactory;
  * the files beside it, which name the special tokens: {@code tokenizer_config.json}, {@code
  * special_tokens_map.json}, {@code added_tokens.json}. As transformers does, tokens that only those
  * files name are added on loading. Nothing is ever truncated or padded here, whatever the files ask
- * for.
+ * for. A folder that has only SentencePiece's {@code tokenizer.model} is read as well; {@link
+ * #save} then writes the {@code tokenizer.json} made of it.
  *
  * <p>Thread-safe. Holds native memory: {@link #close} it when no thread uses it any more; every
  * method but {@code close} throws {@link IllegalStateException} after that.
@@ -90,24 +93,32 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * Loads the tokenizer of a checkpoint.
    *
-   * @param path a folder with {@code tokenizer.json}, or that file itself
-   * @throws TokenizerException if there is no {@code tokenizer.json}, or if a file is malformed
+   * @param path a folder with {@code tokenizer.json}, or that file itself; or one with
+   *     SentencePiece's {@code tokenizer.model} alone (BPE, as Llama 1 and 2 and Mistral have), or
+   *     that file
+   * @throws TokenizerException if there is neither, or if a file is malformed
    * @throws ChatTemplateException if the chat templates cannot be read
    */
   public static Tokenizer load(Path path) {
-    Path file = Files.isDirectory(path) ? path.resolve(TokenizerFiles.TOKENIZER) : path;
+    Path file = tokenizerFile(path);
     Path folder = file.toAbsolutePath().getParent();
     if (folder == null || !Files.isRegularFile(file)) {
       throw new TokenizerException(missing(path));
     }
+    TokenizerFiles files = TokenizerFiles.read(folder);
     byte[] bytes;
-    try {
-      bytes = Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+    if (file.endsWith(TokenizerFiles.SENTENCE_PIECE)) {
+      SentencePieceModel model = SentencePieceModel.load(file);
+      files = files.completedBy(model);
+      bytes = files.tokenizerJson(model);
+    } else {
+      try {
+        bytes = Files.readAllBytes(file);
+      } catch (IOException e) {
+        throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+      }
     }
     TokenizerJson json = TokenizerJson.parse(bytes, file.toString());
-    TokenizerFiles files = TokenizerFiles.read(folder);
     int before = json.size();
     TokenizerJson complete = json.with(files.tokensToAdd(), file.toString());
     if (complete.size() > before) {
@@ -121,6 +132,21 @@ public final class Tokenizer implements AutoCloseable {
     return new Tokenizer(complete, files, chatTemplates(folder));
   }
 
+  /**
+   * Loads a tokenizer by its path or by its model's name on the Hugging Face hub; of the latter, no
+   * weights are fetched.
+   *
+   * @param pathOrId a path as for {@link #load(Path)}, if something is there; else {@code
+   *     org/name}, which {@link ModelHub#ofDefaults} finds in the cache or downloads
+   * @throws TokenizerException as {@link #load(Path)}
+   * @throws ChatTemplateException as {@link #load(Path)}
+   * @throws HubException if the hub does not hand the model out
+   * @throws IllegalArgumentException if it is neither a path that exists nor a name
+   */
+  public static Tokenizer load(String pathOrId) {
+    return load(ModelHub.resolveTokenizer(pathOrId));
+  }
+
   private static Map<String, ChatTemplate> chatTemplates(Path folder) {
     Map<String, ChatTemplate> templates = new LinkedHashMap<>(ChatTemplate.loadAll(folder));
     if (templates.containsKey(DEFAULT_TEMPLATE)) {
@@ -128,6 +154,15 @@ public final class Tokenizer implements AutoCloseable {
       ChatTemplate.load(folder).ifPresent(t -> templates.put(DEFAULT_TEMPLATE, t));
     }
     return templates;
+  }
+
+  private static Path tokenizerFile(Path path) {
+    if (!Files.isDirectory(path)) {
+      return path;
+    }
+    Path json = path.resolve(TokenizerFiles.TOKENIZER);
+    Path sentencePiece = path.resolve(TokenizerFiles.SENTENCE_PIECE);
+    return !Files.exists(json) && Files.exists(sentencePiece) ? sentencePiece : json;
   }
 
   private static String missing(Path path) {
@@ -144,13 +179,11 @@ public final class Tokenizer implements AutoCloseable {
     }
     String found = names.isEmpty() ? "it is empty" : "found " + String.join(", ", names);
     String hint = "use a folder that has one";
-    if (names.contains("tokenizer.model")) {
-      hint = "a tokenizer.model (SentencePiece) alone is not read: " + hint;
-    } else if (names.contains("vocab.json") || names.contains("vocab.txt")) {
+    if (names.contains("vocab.json") || names.contains("vocab.txt")) {
       hint = "a bare vocabulary is not read: " + hint;
     }
     return path
-        + ": no tokenizer.json ("
+        + ": no tokenizer.json or tokenizer.model ("
         + found
         + "); "
         + hint
@@ -411,6 +444,11 @@ public final class Tokenizer implements AutoCloseable {
   /** Returns the checkpoint's chat template of this name; {@code default} is the default one. */
   public Optional<ChatTemplate> chatTemplate(String name) {
     return Optional.ofNullable(chatTemplates.get(name));
+  }
+
+  /** Returns the text of the {@code tokenizer.json}, with the tokens that were added since. */
+  public String toJson() {
+    return new String(json.bytes, StandardCharsets.UTF_8);
   }
 
   /**

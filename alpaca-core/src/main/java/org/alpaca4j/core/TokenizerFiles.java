@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceTokenizer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 final class TokenizerFiles {
 
   static final String TOKENIZER = "tokenizer.json";
+  static final String SENTENCE_PIECE = "tokenizer.model";
   static final String CONFIG = "tokenizer_config.json";
   static final String SPECIAL_TOKENS_MAP = "special_tokens_map.json";
   static final String ADDED_TOKENS = "added_tokens.json";
@@ -39,7 +42,7 @@ final class TokenizerFiles {
 
   /** Vocabularies of the slow tokenizers, copied when they are still there. */
   private static final List<String> COPIED =
-      List.of("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model");
+      List.of(SENTENCE_PIECE, "vocab.json", "merges.txt", "vocab.txt", "spiece.model");
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final TypeReference<LinkedHashMap<String, Object>> MAP = new TypeReference<>() {};
@@ -104,6 +107,39 @@ final class TokenizerFiles {
       }
     }
     return new TokenizerFiles(folder, roles, others, kept);
+  }
+
+  /**
+   * Returns these files, completed by what a SentencePiece model says, as transformers does: roles
+   * that no file gives are the model's, and so is the configuration where there is none.
+   */
+  TokenizerFiles completedBy(SentencePieceModel model) {
+    Map<SpecialToken, String> complete = new EnumMap<>(SpecialToken.class);
+    Map.of(
+            SpecialToken.BOS, model.bos(),
+            SpecialToken.EOS, model.eos(),
+            SpecialToken.PAD, model.pad(),
+            SpecialToken.UNK, model.unknown())
+        .forEach(
+            (role, token) -> {
+              if (!token.isEmpty()) {
+                complete.put(role, token);
+              }
+            });
+    complete.putAll(roles);
+    Map<String, byte[]> files = new LinkedHashMap<>(kept);
+    files.putIfAbsent(CONFIG, new SentencePieceTokenizer(model).configJson());
+    return new TokenizerFiles(folder, complete, otherSpecialTokens, files);
+  }
+
+  /** Returns the {@code tokenizer.json} of a SentencePiece model with this configuration. */
+  byte[] tokenizerJson(SentencePieceModel model) {
+    Map<String, Object> config = json(folder, CONFIG, kept);
+    return new SentencePieceTokenizer(model)
+        .tokenizerJson(
+            !Boolean.FALSE.equals(config.get("add_bos_token")),
+            Boolean.TRUE.equals(config.get("add_eos_token")),
+            folder.resolve(SENTENCE_PIECE).toString());
   }
 
   private static void readIfPresent(Path folder, String name, Map<String, byte[]> kept) {

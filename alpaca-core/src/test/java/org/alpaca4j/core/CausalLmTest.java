@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.torch.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -101,6 +103,53 @@ class CausalLmTest {
   @EnumSource(
       value = DType.class,
       names = {"F32", "BF16", "F16"})
+  void weightsInAPytorchFileAreTheSameWeights(DType dtype) throws IOException {
+    Path safetensors = new RandomCheckpoint(llama()).dtype(dtype).write(path("safetensors"));
+    Path bin = inPytorchFile(safetensors);
+
+    assertThat(logits(bin, IDS)).isEqualTo(logits(safetensors, IDS));
+  }
+
+  /** Some of the matrices are stored by columns. */
+  private Path inPytorchFile(Path safetensors) throws IOException {
+    Path bin = Files.createDirectory(path("bin"));
+    Files.copy(safetensors.resolve("config.json"), bin.resolve("config.json"));
+    TorchFile torch = new TorchFile();
+    try (Checkpoint checkpoint = Checkpoint.open(safetensors)) {
+      for (String name : checkpoint.names()) {
+        TensorInfo tensor = checkpoint.tensor(name);
+        byte[] bytes = new byte[(int) tensor.byteLength()];
+        checkpoint.map(name).get(bytes);
+        if (name.endsWith("q_proj.weight") || name.equals(EMBEDDING)) {
+          torch.transposed(name, tensor.dtype(), bytes, tensor.shape());
+        } else {
+          torch.tensor(name, tensor.dtype(), bytes, tensor.shape());
+        }
+      }
+    }
+    Files.write(bin.resolve("pytorch_model.bin"), torch.bytes());
+    return bin;
+  }
+
+  @Test
+  void theVocabularyOfAPytorchFileGrowsAsWell() throws Exception {
+    Path safetensors = new RandomCheckpoint(llama()).write(path("safetensors"));
+    Path bin = inPytorchFile(safetensors);
+    Tokenizer tokenizer = Tokenizer.load(tokenizerFolder());
+
+    try (CausalLm expected = CausalLm.builder(safetensors).tokenizer(tokenizer).load();
+        CausalLm model = CausalLm.builder(bin).tokenizer(tokenizer).load();
+        NDManager scope = NDManager.newBaseManager()) {
+      int[] ids = {1, 17, model.config().vocabSize() - 1};
+      assertThat(model.logits(scope, ids).toFloatArray())
+          .isEqualTo(expected.logits(scope, ids).toFloatArray());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16", "F16"})
   void aSavedModelGivesTheSameScores(DType dtype) {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Path saved = path("saved");
@@ -113,6 +162,21 @@ class CausalLmTest {
       assertThat(checkpoint.config().dtype()).contains(dtype);
     }
     assertThat(logits(saved, IDS)).isEqualTo(logits(path, IDS));
+  }
+
+  @Test
+  void aWeightBeyondFloat16IsNotSavedInIt() {
+    Path path = new RandomCheckpoint(llama()).write(path("model"));
+    Path saved = path("saved");
+    try (CausalLm model = CausalLm.load(path)) {
+      Tensors.fillNormal(model.internals().embedding().flat(UnitLayout.DECAYED), 1e5, 1);
+      assertThatThrownBy(() -> model.save(CheckpointWriter.builder(saved), DType.F16))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("'" + EMBEDDING + "'")
+          .hasMessageContaining("65,504");
+      assertThat(saved).doesNotExist();
+      model.save(CheckpointWriter.builder(saved), DType.BF16);
+    }
   }
 
   @Test

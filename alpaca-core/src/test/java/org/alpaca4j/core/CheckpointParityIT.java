@@ -31,6 +31,8 @@ class CheckpointParityIT {
   private static final JsonMapper JSON = new JsonMapper();
   private static final Set<String> FAMILIES = Set.of("llama", "mistral", "qwen2", "qwen3");
 
+  private static final String HEAD = "lm_head.weight";
+
   @TempDir Path temporary;
 
   private static List<Path> list(String area, String glob) {
@@ -58,17 +60,36 @@ class CheckpointParityIT {
         .flatMap(folder -> list("checkpoints/" + folder.getFileName(), "safetensors-*").stream());
   }
 
-  @TestFactory
-  Stream<DynamicTest> everyTensorHasItsHash() {
-    return safetensorsFolders()
-        .map(folder -> dynamicTest(name(folder), () -> assertHashes(folder)));
+  private static Stream<Path> pytorchFolders() {
+    return list("checkpoints", "*").stream()
+        .filter(folder -> Files.exists(folder.resolve("sha256.json")))
+        .flatMap(folder -> list("checkpoints/" + folder.getFileName(), "bin*").stream());
   }
 
-  private static void assertHashes(Path folder) throws Exception {
+  @TestFactory
+  Stream<DynamicTest> everyTensorHasItsHash() {
+    return Stream.concat(safetensorsFolders(), pytorchFolders())
+        .map(folder -> dynamicTest(name(folder), () -> assertHashes(folder, folder)));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> everyTensorOfAFileInTheOlderFormatHasItsHash() {
+    return pytorchFolders()
+        .flatMap(
+            folder ->
+                list(
+                    "checkpoints/" + folder.getParent().getFileName() + "/" + folder.getFileName(),
+                    "*.legacy.bin")
+                    .stream())
+        .map(file -> dynamicTest(name(file), () -> assertHashes(file.getParent(), file)));
+  }
+
+  private static void assertHashes(Path folder, Path weights) throws Exception {
     JsonNode reference = JSON.readTree(folder.resolveSibling("sha256.json").toFile());
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+    try (Checkpoint checkpoint = Checkpoint.open(weights)) {
       String dtype = checkpoint.config().dtype().orElseThrow().torchName();
-      JsonNode expected = reference.findValue(dtype);
+      JsonNode own = reference.get(String.valueOf(folder.getFileName()));
+      JsonNode expected = own == null ? reference.get(dtype) : own;
       assertThat(expected).as("hashes for %s", dtype).isNotNull();
       Map<String, String> hashes = new TreeMap<>();
       for (String name : checkpoint.names()) {
@@ -82,7 +103,7 @@ class CheckpointParityIT {
       for (Map.Entry<String, JsonNode> shape : reference.get("shapes").properties()) {
         shapes.put(shape.getKey(), JSON.convertValue(shape.getValue(), long[].class));
       }
-      checkpoint.requireExactly(shapes, Set.of());
+      checkpoint.requireExactly(shapes, shapes.containsKey(HEAD) ? Set.of() : Set.of(HEAD));
     }
   }
 
@@ -139,9 +160,86 @@ class CheckpointParityIT {
   }
 
   @TestFactory
+  Stream<DynamicTest> aPartOfMetasReleaseIsRead() {
+    return list("checkpoints", "*").stream()
+        .flatMap(folder -> list("checkpoints/" + folder.getFileName(), "meta*").stream())
+        .flatMap(
+            folder ->
+                list(
+                    "checkpoints/" + folder.getParent().getFileName() + "/" + folder.getFileName(),
+                    "*.pth")
+                    .stream())
+        .map(
+            file ->
+                dynamicTest(
+                    name(file),
+                    () -> {
+                      try (Checkpoint checkpoint = Checkpoint.open(file)) {
+                        assertThat(checkpoint.names())
+                            .contains("tok_embeddings.weight", "rope.freqs");
+                        for (String name : checkpoint.names()) {
+                          sha256(checkpoint, name);
+                        }
+                      }
+                    }));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> hostileFilesAreRefusedInASmallHeap() {
+    return list("checkpoints", "malicious").stream()
+        .map(folder -> dynamicTest(name(folder), () -> assertRefusedByAChild(folder)));
+  }
+
+  /** In a folder of its own, where nothing may appear. */
+  private void assertRefusedByAChild(Path folder) throws Exception {
+    Path empty = Files.createDirectory(temporary.resolve("empty"));
+    Path output = temporary.resolve("output");
+    Process child =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx512m",
+                "-cp",
+                System.getProperty("java.class.path"),
+                HostileCheckpoints.class.getName(),
+                folder.toString())
+            .directory(empty.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile())
+            .start();
+    assertThat(child.waitFor()).as(Files.readString(output)).isZero();
+    assertThat(empty).isEmptyDirectory();
+  }
+
+  /** Opens every hostile file of a folder; prints those that are not refused, and fails. */
+  static final class HostileCheckpoints {
+    public static void main(String[] arguments) throws IOException {
+      List<Path> hostile = new ArrayList<>();
+      try (Stream<Path> files = Files.list(Path.of(arguments[0]))) {
+        files.filter(HostileCheckpoints::isHostile).forEach(hostile::add);
+      }
+      boolean all = true;
+      for (Path path : hostile) {
+        try {
+          Checkpoint.open(path).close();
+          System.out.println(path + " was not refused");
+          all = false;
+        } catch (CheckpointException expected) {
+          System.out.println(expected.getMessage());
+        }
+      }
+      System.exit(all ? 0 : 1);
+    }
+
+    private static boolean isHostile(Path path) {
+      String name = String.valueOf(path.getFileName());
+      return !name.startsWith("control.") && !name.endsWith(".md");
+    }
+  }
+
+  @TestFactory
   Stream<DynamicTest> hostileFilesAreRefused() {
     Stream<Path> files =
-        list("checkpoints/malicious", "*.safetensors").stream()
+        list("checkpoints/malicious", "*.{safetensors,bin}").stream()
             .filter(file -> !file.getFileName().toString().startsWith("control"));
     Stream<Path> folders = list("checkpoints/malicious", "index-*").stream();
     return Stream.concat(files, folders)
@@ -157,7 +255,7 @@ class CheckpointParityIT {
 
   @TestFactory
   Stream<DynamicTest> theHonestControlIsRead() {
-    return list("checkpoints/malicious", "control.safetensors").stream()
+    return list("checkpoints/malicious", "control.*").stream()
         .map(
             file ->
                 dynamicTest(

@@ -292,15 +292,26 @@ class CheckpointTest {
     }
   }
 
-  @Test
-  void binWeightsAreRefusedWithTheWayOut() throws IOException {
-    write("pytorch_model.bin", "");
+  @ParameterizedTest
+  @CsvSource({
+    "consolidated.00.pth, Meta's release",
+    "model.gguf, alpaca-weights",
+    "adapter_model.safetensors, apply the adapter"
+  })
+  void weightsOfAnotherKindAreRefusedWithTheWayOut(String file, String wayOut) throws IOException {
+    write(file, "");
     assertThatThrownBy(() -> Checkpoint.open(folder))
         .isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("pytorch_model.bin is there, but only safetensors")
-        .hasMessageContaining("save_pretrained");
-    assertThatThrownBy(() -> Checkpoint.open(folder.resolve("pytorch_model.bin")))
-        .hasMessageContaining("not a .safetensors file");
+        .hasMessageContaining("expected model.safetensors or pytorch_model.bin")
+        .hasMessageContaining(file + " is there, but")
+        .hasMessageContaining(wayOut);
+  }
+
+  @Test
+  void aFileOfAnotherKindIsRefusedWithTheWayOut() throws IOException {
+    assertThatThrownBy(() -> Checkpoint.open(write("model.gguf", "")))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("model.gguf is no file of weights that can be read");
   }
 
   @Test

@@ -13,6 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -245,7 +248,7 @@ class CheckpointWriterTest {
   @Test
   void aFullDiskLeavesNothingBehind() throws IOException {
     assertFailsWithoutTrace(
-        four().channels(channel -> new FullDisk(channel, 8 + 256 + 8 + 8 + 4)),
+        four().outputs(output -> new FullDisk(output, 8 + 256 + 8 + 8 + 4)),
         CheckpointWriterTest::names,
         "tensor 'd' in model.safetensors",
         "No space left on device");
@@ -256,7 +259,7 @@ class CheckpointWriterTest {
     four().build().write(CheckpointWriterTest::names);
     byte[] before = Files.readAllBytes(target.resolve("model.safetensors"));
     assertFailsWithoutTrace(
-        four().replaceExisting(true).channels(channel -> new FullDisk(channel, 10)),
+        four().replaceExisting(true).outputs(output -> new FullDisk(output, 10)),
         CheckpointWriterTest::names,
         "No space left on device");
     assertThat(target.resolve("model.safetensors")).hasBinaryContent(before);
@@ -346,6 +349,7 @@ class CheckpointWriterTest {
     assertThatThrownBy(() -> four().file("../x", "")).hasMessageContaining("plain file name");
     assertThatThrownBy(() -> four().file("config.json", "")).hasMessageContaining("twice");
     assertThatThrownBy(() -> four().maxShardBytes(0).build()).hasMessageContaining("maxShardBytes");
+    assertThatThrownBy(() -> four().threads(0).build()).hasMessageContaining("threads");
     assertThatThrownBy(() -> four().weightsName("a/b").build()).hasMessageContaining("weightsName");
   }
 
@@ -424,33 +428,82 @@ class CheckpointWriterTest {
     }
   }
 
-  /** A disk that is full after so many bytes. */
-  private static final class FullDisk implements WritableByteChannel {
-    private final WritableByteChannel out;
-    private int left;
+  @Test
+  void severalThreadsWriteTheSameFiles() throws IOException {
+    four().tensor("e", DType.U8, 8).maxShardBytes(24).build().write(CheckpointWriterTest::names);
+    Path sequential = target;
+    target = parent.resolve("parallel");
+    four()
+        .tensor("e", DType.U8, 8)
+        .maxShardBytes(24)
+        .threads(3)
+        .build()
+        .write(CheckpointWriterTest::names);
 
-    FullDisk(WritableByteChannel out, int left) {
+    assertThat(list(target)).isEqualTo(list(sequential));
+    for (String file : list(target)) {
+      assertThat(target.resolve(file)).hasSameBinaryContentAs(sequential.resolve(file));
+    }
+  }
+
+  @Test
+  void severalThreadsAreWaitedForWhenOneFails() throws IOException {
+    AtomicInteger working = new AtomicInteger();
+    CyclicBarrier together = new CyclicBarrier(2);
+    assertFailsWithoutTrace(
+        four().threads(2),
+        (name, out) -> {
+          working.incrementAndGet();
+          try {
+            if (name.equals("c") || name.equals("b")) {
+              together.await(); // the first two to be asked for
+            }
+            if (name.equals("c")) {
+              throw new IOException("the source is gone");
+            }
+            names(name, out);
+          } catch (InterruptedException | BrokenBarrierException e) {
+            throw new IllegalStateException(e);
+          } finally {
+            working.decrementAndGet();
+          }
+        },
+        "tensor 'c'",
+        "the source is gone");
+    assertThat(working).hasValue(0);
+    assertFailsWithoutTrace(
+        four().threads(2).outputs(output -> new FullDisk(output, 8 + 256 + 8 + 8 + 4)),
+        CheckpointWriterTest::names,
+        "No space left on device");
+    assertThatThrownBy(
+            () ->
+                four()
+                    .threads(2)
+                    .build()
+                    .write(
+                        (name, out) -> {
+                          throw new OutOfMemoryError("test");
+                        }))
+        .isInstanceOf(OutOfMemoryError.class);
+    assertThat(siblings()).isEmpty();
+  }
+
+  /** A disk that is full after so many bytes. */
+  private static final class FullDisk implements CheckpointWriter.Output {
+    private final CheckpointWriter.Output out;
+    private final AtomicInteger left;
+
+    FullDisk(CheckpointWriter.Output out, int left) {
       this.out = out;
-      this.left = left;
+      this.left = new AtomicInteger(left);
     }
 
     @Override
-    public int write(ByteBuffer bytes) throws IOException {
-      if (bytes.remaining() > left) {
+    public int write(ByteBuffer bytes, long position) throws IOException {
+      if (left.addAndGet(-bytes.remaining()) < 0) {
         throw new IOException("No space left on device");
       }
-      left -= bytes.remaining();
-      return out.write(bytes);
-    }
-
-    @Override
-    public boolean isOpen() {
-      return out.isOpen();
-    }
-
-    @Override
-    public void close() throws IOException {
-      out.close();
+      return out.write(bytes, position);
     }
   }
 }

@@ -13,12 +13,15 @@ import org.assertj.core.api.SoftAssertions;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Every id, span and decoded text against the tokenizers library's own, on real tokenizers. */
 @Tag("parity")
 class TokenizerParityIT {
 
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path temporary;
 
   @TestFactory
   Stream<DynamicTest> encodesAndDecodesLikeTheTokenizersLibrary() throws IOException {
@@ -35,11 +38,24 @@ class TokenizerParityIT {
     return forEachTokenizer("added_tokens.jsonl", TokenizerParityIT::checkAddedTokens);
   }
 
+  /** The tokenizer.json made of a tokenizer.model stands for the one beside it. */
+  @TestFactory
+  Stream<DynamicTest> aSentencePieceModelAloneGivesTheSameIds() throws IOException {
+    return Stream.concat(
+        forEachTokenizer("cases.jsonl", TokenizerParityIT::checkCase, true),
+        forEachTokenizer("added_tokens.jsonl", TokenizerParityIT::checkAddedTokens, true));
+  }
+
   private interface Check {
     void run(Tokenizer tokenizer, JsonNode expected, SoftAssertions softly);
   }
 
-  private static Stream<DynamicTest> forEachTokenizer(String file, Check check) throws IOException {
+  private Stream<DynamicTest> forEachTokenizer(String file, Check check) throws IOException {
+    return forEachTokenizer(file, check, false);
+  }
+
+  private Stream<DynamicTest> forEachTokenizer(String file, Check check, boolean sentencePieceAlone)
+      throws IOException {
     Path area = Path.of(System.getProperty("fixtures"), "tokenizers");
     if (!Files.isDirectory(area)) {
       return Stream.empty();
@@ -47,21 +63,31 @@ class TokenizerParityIT {
     List<DynamicTest> tests = new ArrayList<>();
     try (Stream<Path> folders = Files.list(area)) {
       for (Path folder : folders.sorted().toList()) {
+        Path tokenizer = tokenizerFolder(folder);
+        if (sentencePieceAlone) {
+          Path model = tokenizer.resolve("tokenizer.model");
+          if (!Files.exists(model)) {
+            continue;
+          }
+          tokenizer = Files.createDirectories(temporary.resolve(folder.getFileName() + file));
+          Files.copy(model, tokenizer.resolve("tokenizer.model"));
+        }
+        Path loaded = tokenizer;
         if (Files.exists(folder.resolve(file))) {
           tests.add(
               DynamicTest.dynamicTest(
-                  folder.getFileName() + "/" + file, () -> checkAll(folder, file, check)));
+                  folder.getFileName() + "/" + file,
+                  () -> checkAll(loaded, folder.resolve(file), check)));
         }
       }
     }
     return tests.stream();
   }
 
-  private static void checkAll(Path folder, String file, Check check) throws IOException {
+  private static void checkAll(Path tokenizerFolder, Path cases, Check check) throws IOException {
     SoftAssertions softly = new SoftAssertions();
-    Path tokenizerFolder = tokenizerFolder(folder);
     try (Tokenizer tokenizer = Tokenizer.load(tokenizerFolder)) {
-      for (String line : Files.readString(folder.resolve(file)).split("\n")) {
+      for (String line : Files.readString(cases).split("\n")) {
         check.run(tokenizer, JSON.readTree(line), softly);
       }
     }

@@ -264,12 +264,12 @@ class TokenizerTest {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> Tokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining(empty + ": no tokenizer.json (it is empty)");
+        .hasMessageContaining(empty + ": no tokenizer.json or tokenizer.model (it is empty)");
 
     Files.writeString(empty.resolve("tokenizer.model"), "x");
     assertThatThrownBy(() -> Tokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining("found tokenizer.model")
+        .hasMessageContaining("tokenizer.model")
         .hasMessageContaining("SentencePiece");
 
     assertThatThrownBy(() -> Tokenizer.load(folder.resolve("nothing")))

@@ -315,6 +315,59 @@ public final class Compare {
     return 0;
   }
 
+  @Command(description = "Weight diff made, then a model recovered: seconds, anonymous memory.")
+  int diff(
+      @Mixin Common common,
+      @Option(names = "--tuned", required = true) Path tuned,
+      @Option(
+              names = "--out",
+              required = true,
+              description = "folder for what is written; must not exist, is left for inspection")
+          Path out) {
+    String peer = "weight_diff.py's way";
+    Map<String, List<JsonNode>> all = new LinkedHashMap<>();
+    for (int round = 0; round < common.rounds; round++) {
+      for (String task : List.of("make", "recover")) {
+        for (String side : List.of(OURS, peer)) {
+          Path folder = out.resolve(side.equals(OURS) ? "ours" : "peer");
+          Path diff = folder.resolve("diff-" + round);
+          boolean making = task.equals("make");
+          List<String> arguments =
+              List.of(
+                  "--task", task,
+                  "--raw", common.model.toString(),
+                  "--changed", (making ? tuned : diff).toString(),
+                  "--out", (making ? diff : folder.resolve("recovered-" + round)).toString());
+          Side run =
+              side.equals(OURS)
+                  ? common.java(side, WeightDiffing.class, arguments)
+                  : common.python(side, "diff.py", arguments);
+          all.computeIfAbsent(task + side, name -> new ArrayList<>()).add(run.run(common.threads));
+        }
+      }
+    }
+    print("### Weight diff, %d threads\n", common.threads);
+    print("| task | side | s, process | times slower | anonymous MiB | times more |");
+    print("| --- | --- | --- | --- | --- | --- |");
+    for (String task : List.of("make", "recover")) {
+      for (String side : List.of(OURS, peer)) {
+        List<JsonNode> ours = of(all, task + OURS);
+        List<JsonNode> reports = of(all, task + side);
+        double seconds = median(reports, "seconds");
+        double memory = median(reports, "peak_anonymous_mb");
+        print(
+            "| %s | %s | %.2f | %.2f | %.0f | %.1f |",
+            task,
+            side,
+            seconds,
+            seconds / median(ours, "seconds"),
+            memory,
+            memory / median(ours, "peak_anonymous_mb"));
+      }
+    }
+    return 0;
+  }
+
   private static List<String> with(List<String> arguments, String... more) {
     List<String> all = new ArrayList<>(arguments);
     all.addAll(List.of(more));

@@ -3,7 +3,10 @@ package org.alpaca4j.core.internal.model;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,6 +32,9 @@ import org.alpaca4j.core.internal.torch.Torch;
 public final class LoadedModel implements AutoCloseable {
   private static final String EMBEDDING = "model.embed_tokens.weight";
   private static final String HEAD = "lm_head.weight";
+
+  /** How much of a tensor that cannot be mapped is read at a time. */
+  private static final int PIECE_BYTES = 1 << 24;
 
   private final Decoder decoder;
   private final NDManager manager;
@@ -86,6 +92,10 @@ public final class LoadedModel implements AutoCloseable {
         List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {
           TensorInfo info = checkpoint.tensor(parameter.name());
+          if (!checkpoint.isInPlace(info.name())) {
+            readOrdered(checkpoint, info, unit, parameter);
+            continue;
+          }
           int file = paths.indexOf(info.file());
           if (file < 0) {
             file = paths.size();
@@ -103,7 +113,7 @@ public final class LoadedModel implements AutoCloseable {
                     info.byteLength(),
                     info.dtype()));
           } else {
-            copyGrowing(info, files.get(file), scope, unit, parameter);
+            copyGrowing(info, files.get(file), info.offset(), scope, unit, parameter);
           }
         }
         unit.read(files.toArray(NDArray[]::new), parts);
@@ -111,16 +121,40 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
+  /** Reads a tensor whose bytes in the file are not in order, a piece at a time. */
+  private static void readOrdered(
+      Checkpoint checkpoint, TensorInfo info, UnitTensors unit, UnitLayout.Parameter parameter) {
+    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
+      NDArray bytes = Tensors.empty(scope, info.byteLength(), DType.U8);
+      ByteBuffer buffer = ByteBuffer.allocateDirect((int) Math.min(PIECE_BYTES, info.byteLength()));
+      for (long offset = 0; offset < info.byteLength(); offset += PIECE_BYTES) {
+        int length = (int) Math.min(PIECE_BYTES, info.byteLength() - offset);
+        checkpoint.readBytes(info.name(), buffer.clear().limit(length), offset);
+        try (NDManager step = scope.newSubManager()) {
+          NDArray read = step.create(buffer.flip(), new Shape(length), DataType.UINT8);
+          Tensors.copy(Tensors.view(step, bytes, offset, length), read);
+        }
+      }
+      if (Arrays.equals(info.shape(), parameter.shapeArray())) {
+        NDArray source =
+            Tensors.interpret(scope, bytes, 0, info.byteLength(), info.dtype(), info.shape());
+        Tensors.copy(unit.parameter(scope, parameter), source);
+      } else {
+        copyGrowing(info, bytes, 0, scope, unit, parameter);
+      }
+    }
+  }
+
   private static void copyGrowing(
       TensorInfo info,
       NDArray file,
+      long offset,
       NDManager scope,
       UnitTensors unit,
       UnitLayout.Parameter parameter) {
     try (NDManager step = scope.newSubManager()) {
       NDArray source =
-          Tensors.interpret(
-              step, file, info.offset(), info.byteLength(), info.dtype(), info.shape());
+          Tensors.interpret(step, file, offset, info.byteLength(), info.dtype(), info.shape());
       Tensors.copyGrowing(unit.parameter(step, parameter), source);
     }
   }

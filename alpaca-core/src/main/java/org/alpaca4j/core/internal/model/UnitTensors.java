@@ -3,8 +3,12 @@ package org.alpaca4j.core.internal.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.ShortBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
+import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.torch.Tensors;
 
@@ -15,6 +19,7 @@ import org.alpaca4j.core.internal.torch.Tensors;
  */
 public final class UnitTensors implements AutoCloseable {
   private static final long WRITTEN_ELEMENTS = 1 << 22;
+  private static final int F16_INFINITY = 0x7c00;
 
   private final UnitLayout layout;
   private final NDManager manager;
@@ -116,7 +121,11 @@ public final class UnitTensors implements AutoCloseable {
     return Tensors.view(scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
   }
 
-  /** Writes a parameter's bytes, converted to a dtype piece by piece. */
+  /**
+   * Writes a parameter's bytes, converted to a dtype piece by piece.
+   *
+   * @throws CheckpointException if F16, whose largest value is 65,504, cannot hold one of them
+   */
   public void write(UnitLayout.Parameter parameter, DType as, WritableByteChannel out)
       throws IOException {
     NDArray flat = flats[parameter.flat()];
@@ -129,10 +138,26 @@ public final class UnitTensors implements AutoCloseable {
           to,
           as,
           bytes -> {
+            if (as == DType.F16) {
+              ByteBuffer halves = bytes.duplicate().order(ByteOrder.LITTLE_ENDIAN);
+              requireFinite(parameter.name(), halves.asShortBuffer());
+            }
             while (bytes.hasRemaining()) {
               out.write(bytes);
             }
           });
+    }
+  }
+
+  private static void requireFinite(String name, ShortBuffer halves) {
+    for (int i = 0; i < halves.remaining(); i++) {
+      if ((halves.get(i) & 0x7fff) == F16_INFINITY) {
+        throw new CheckpointException(
+            "tensor '"
+                + name
+                + "' has a value beyond 65,504, the largest of float16; save it as bfloat16 or"
+                + " float32");
+      }
     }
   }
 

@@ -1,0 +1,277 @@
+package org.alpaca4j.core.internal.sentencepiece;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.alpaca4j.core.TokenizerException;
+
+/**
+ * What a SentencePiece {@code tokenizer.model} says, as far as a BPE tokenizer needs it. Models of
+ * another kind, and those that change the text before they cut it, are refused by name.
+ *
+ * @param pieces the vocabulary; a piece's place is its id
+ * @param byteFallback whether a character without a piece becomes its UTF-8 bytes
+ * @param addDummyPrefix whether a text gets a space in front
+ * @param bos the piece that begins a text, if the model has one
+ * @param eos the piece that ends a text, if the model has one
+ * @param pad the piece that pads, if the model has one
+ * @param unknown the piece for what has no other
+ * @see <a
+ *     href="https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto">The
+ *     format</a>
+ */
+public record SentencePieceModel(
+    List<Piece> pieces,
+    boolean byteFallback,
+    boolean addDummyPrefix,
+    String bos,
+    String eos,
+    String pad,
+    String unknown) {
+  private static final long MAX_FILE_BYTES = 16L << 20; // the largest known, Gemma's, has 4 MiB
+  private static final int MAX_PIECE_LENGTH = 64; // trainers stop at 16 characters by default
+  private static final int BPE = 2;
+  private static final List<String> ALGORITHMS = List.of("", "Unigram", "BPE", "Word", "Char");
+
+  /** The format's numbers begin at 1. */
+  private static final List<Type> TYPES =
+      List.of(Type.NORMAL, Type.UNKNOWN, Type.CONTROL, Type.USER_DEFINED, Type.UNUSED, Type.BYTE);
+
+  /** What a piece is for. */
+  enum Type {
+    NORMAL,
+    UNKNOWN,
+    CONTROL,
+    USER_DEFINED,
+    UNUSED,
+    BYTE
+  }
+
+  /**
+   * An entry of the vocabulary.
+   *
+   * @param text the piece, spaces written as U+2581
+   * @param score pieces of a higher score are merged first
+   * @param type what it is for
+   */
+  record Piece(String text, float score, Type type) {}
+
+  /** Copies the list. */
+  public SentencePieceModel {
+    pieces = List.copyOf(pieces);
+  }
+
+  /**
+   * Reads a file.
+   *
+   * @throws TokenizerException if it cannot be read, is no SentencePiece model, or is one that this
+   *     library does not run
+   */
+  public static SentencePieceModel load(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > MAX_FILE_BYTES) {
+        throw new TokenizerException(
+            file + ": has " + size + " bytes, more than the " + MAX_FILE_BYTES + " permitted");
+      }
+      return parse(Files.readAllBytes(file), file.toString());
+    } catch (IOException e) {
+      throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads the bytes of a file; {@code origin} names it in errors. */
+  static SentencePieceModel parse(byte[] bytes, String origin) {
+    if (looksLikeTiktoken(bytes)) {
+      throw new TokenizerException(
+          origin
+              + ": is a tiktoken vocabulary, as Llama 3 has, not a SentencePiece model; use the"
+              + " tokenizer.json of the same model's Hugging Face folder");
+    }
+    return new Parser(origin).parse(new ProtobufReader(bytes, origin));
+  }
+
+  /** Such a file is lines of base64, a space and a number. */
+  private static boolean looksLikeTiktoken(byte[] bytes) {
+    int at = 0;
+    while (at < bytes.length && at < 64 && (isAlphanumeric(bytes[at]) || isBase64Mark(bytes[at]))) {
+      at++;
+    }
+    return at > 0
+        && at % 4 == 0
+        && at + 1 < bytes.length
+        && bytes[at] == ' '
+        && bytes[at + 1] >= '0'
+        && bytes[at + 1] <= '9';
+  }
+
+  private static boolean isAlphanumeric(byte b) {
+    return b >= '0' && b <= '9' || b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z';
+  }
+
+  private static boolean isBase64Mark(byte b) {
+    return b == '+' || b == '/' || b == '=';
+  }
+
+  /** Fields as they come; what is absent has the format's default. */
+  private static final class Parser {
+    private final String origin;
+    private final List<Piece> pieces = new ArrayList<>();
+    private final Set<String> texts = new HashSet<>();
+    private long algorithm = 1;
+    private boolean whitespaceIsSuffix;
+    private boolean byteFallback;
+    private String bosPiece = "<s>";
+    private String eosPiece = "</s>";
+    private String padPiece = "<pad>";
+    private int characterMapBytes;
+    private boolean addDummyPrefix = true;
+    private boolean removeExtraWhitespaces = true;
+    private boolean escapeWhitespaces = true;
+
+    Parser(String origin) {
+      this.origin = origin;
+    }
+
+    SentencePieceModel parse(ProtobufReader model) {
+      while (model.next()) {
+        switch (model.field()) {
+          case 1 -> readPiece(model.message());
+          case 2 -> readTrainer(model.message());
+          case 3 -> readNormalizer(model.message());
+          default -> model.skip();
+        }
+      }
+      requireSupported();
+      List<Piece> unknown = pieces.stream().filter(p -> p.type == Type.UNKNOWN).toList();
+      if (unknown.size() != 1) {
+        throw refusal("it has " + unknown.size() + " pieces for the unknown, expected 1");
+      }
+      return new SentencePieceModel(
+          pieces,
+          byteFallback,
+          addDummyPrefix,
+          controlOrNone(bosPiece),
+          controlOrNone(eosPiece),
+          controlOrNone(padPiece),
+          unknown.get(0).text);
+    }
+
+    private void readPiece(ProtobufReader message) {
+      String text = "";
+      float score = 0;
+      long type = 1;
+      while (message.next()) {
+        switch (message.field()) {
+          case 1 -> text = message.string();
+          case 2 -> score = message.float32();
+          case 3 -> type = message.varint();
+          default -> message.skip();
+        }
+      }
+      String where = "piece " + pieces.size();
+      if (type < 1 || type > TYPES.size()) {
+        throw refusal(where + " has the type " + type + ", which does not exist");
+      }
+      if (text.isEmpty() || text.length() > MAX_PIECE_LENGTH) {
+        throw refusal(
+            where + " has " + text.length() + " characters, expected 1 to " + MAX_PIECE_LENGTH);
+      }
+      if (!texts.add(text)) {
+        throw refusal(where + ", \"" + text + "\", is there twice");
+      }
+      if (!Float.isFinite(score)) {
+        throw refusal(where + ", \"" + text + "\", has the score " + score);
+      }
+      pieces.add(new Piece(text, score, TYPES.get((int) type - 1)));
+    }
+
+    private void readTrainer(ProtobufReader message) {
+      while (message.next()) {
+        switch (message.field()) {
+          case 3 -> algorithm = message.varint();
+          case 24 -> whitespaceIsSuffix = message.bool();
+          case 35 -> byteFallback = message.bool();
+          case 46 -> bosPiece = message.string();
+          case 47 -> eosPiece = message.string();
+          case 48 -> padPiece = message.string();
+          default -> message.skip();
+        }
+      }
+    }
+
+    private void readNormalizer(ProtobufReader message) {
+      while (message.next()) {
+        switch (message.field()) {
+          case 2 -> characterMapBytes = message.length();
+          case 3 -> addDummyPrefix = message.bool();
+          case 4 -> removeExtraWhitespaces = message.bool();
+          case 5 -> escapeWhitespaces = message.bool();
+          default -> message.skip();
+        }
+      }
+    }
+
+    private void requireSupported() {
+      if (pieces.isEmpty()) {
+        throw refusal("it has no pieces");
+      }
+      if (algorithm != BPE) {
+        String name =
+            algorithm > 0 && algorithm < ALGORITHMS.size()
+                ? ALGORITHMS.get((int) algorithm)
+                : "number " + algorithm;
+        throw refusal("its algorithm is " + name + "; only BPE is read");
+      }
+      if (characterMapBytes > 0) {
+        throw refusal("it rewrites characters (normalizer_spec.precompiled_charsmap)");
+      }
+      if (removeExtraWhitespaces) {
+        throw refusal("it removes white space (normalizer_spec.remove_extra_whitespaces)");
+      }
+      if (!escapeWhitespaces) {
+        throw refusal("it keeps spaces (normalizer_spec.escape_whitespaces is false)");
+      }
+      if (whitespaceIsSuffix) {
+        throw refusal("its spaces end a word (trainer_spec.treat_whitespace_as_suffix)");
+      }
+      if (pieces.stream().anyMatch(piece -> piece.type == Type.UNUSED)) {
+        throw refusal("it has pieces marked as unused");
+      }
+      if (byteFallback) {
+        requireBytes();
+      }
+    }
+
+    private void requireBytes() {
+      Set<String> bytes = new HashSet<>();
+      pieces.stream().filter(p -> p.type == Type.BYTE).forEach(p -> bytes.add(p.text));
+      for (int value = 0; value < 256; value++) {
+        String name = String.format("<0x%02X>", value);
+        if (!bytes.contains(name)) {
+          throw refusal("it falls back to bytes, but has no piece " + name);
+        }
+      }
+    }
+
+    /** SentencePiece looks these up by their text, and takes control pieces only. */
+    private String controlOrNone(String text) {
+      return pieces.stream().anyMatch(p -> p.type == Type.CONTROL && p.text.equals(text))
+          ? text
+          : "";
+    }
+
+    private TokenizerException refusal(String why) {
+      return new TokenizerException(
+          origin
+              + ": "
+              + why
+              + "; use a folder with this model's tokenizer.json, such as its repository on the"
+              + " Hugging Face hub");
+    }
+  }
+}

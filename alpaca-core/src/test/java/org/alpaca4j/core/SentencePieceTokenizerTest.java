@@ -1,0 +1,152 @@
+package org.alpaca4j.core;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Random;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Folders that have no tokenizer.json, but SentencePiece's tokenizer.model. */
+class SentencePieceTokenizerTest {
+  @TempDir Path folder;
+
+  private Tokenizer load(SentencePieceModels model) throws IOException {
+    Files.write(folder.resolve("tokenizer.model"), model.toBytes());
+    return Tokenizer.load(folder);
+  }
+
+  @Test
+  void aTextBecomesThePiecesOfTheBestScores() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      int[] ids = tokenizer.encodeIds("hello he", true);
+      assertThat(Arrays.stream(ids).mapToObj(tokenizer::idToToken))
+          .containsExactly("<s>", "\u2581hello", "\u2581he");
+      assertThat(tokenizer.decode(ids, true)).isEqualTo("hello he");
+    }
+  }
+
+  @Test
+  void aCharacterWithoutAPieceBecomesItsBytes() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      int[] ids = tokenizer.encodeIds("h\u00e9", false);
+      assertThat(Arrays.stream(ids).mapToObj(tokenizer::idToToken))
+          .containsExactly("\u2581", "h", "<0xC3>", "<0xA9>");
+      assertThat(tokenizer.decode(ids, true)).isEqualTo("h\u00e9");
+    }
+  }
+
+  @Test
+  void specialTokensHaveTheirRolesAndThereIsNoPad() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      assertThat(tokenizer.unkId()).hasValue(0);
+      assertThat(tokenizer.bosId()).hasValue(1);
+      assertThat(tokenizer.eosId()).hasValue(2);
+      assertThat(tokenizer.padId()).isEmpty();
+      assertThat(tokenizer.prefixIds()).containsExactly(1);
+      assertThat(tokenizer.suffixIds()).isEmpty();
+    }
+  }
+
+  @Test
+  void savedItIsAHuggingFaceTokenizer() throws IOException {
+    Path saved = folder.resolve("saved");
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      tokenizer.save(saved);
+      assertThat(saved.resolve("tokenizer.model")).exists();
+      Files.delete(saved.resolve("tokenizer.model"));
+      try (Tokenizer again = Tokenizer.load(saved)) {
+        assertThat(again.encodeIds("hello", true)).isEqualTo(tokenizer.encodeIds("hello", true));
+        assertThat(again.eosId()).hasValue(2);
+      }
+    }
+  }
+
+  @Test
+  void theConfigurationBesideItDecides() throws IOException {
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"),
+        "{\"add_bos_token\": false, \"add_eos_token\": true, \"bos_token\": \"\","
+            + " \"pad_token\": \"[PAD]\"}");
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      assertThat(tokenizer.prefixIds()).isEmpty();
+      assertThat(tokenizer.suffixIds()).containsExactly(2);
+      assertThat(tokenizer.bosId()).hasValue(1);
+      assertThat(tokenizer.padId()).hasValue(270);
+    }
+  }
+
+  @Test
+  void withoutADummyPrefixATextBeginsAsItIs() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello().normalizer(3, 0))) {
+      int[] ids = tokenizer.encodeIds("hello", false);
+      assertThat(Arrays.stream(ids).mapToObj(tokenizer::idToToken)).containsExactly("hello");
+      assertThat(tokenizer.decode(ids, true)).isEqualTo("hello");
+    }
+  }
+
+  @Test
+  void whatIsNotSupportedIsRefusedByName() {
+    assertRefused(SentencePieceModels.hello().trainer(3, 1), "Unigram");
+    assertRefused(SentencePieceModels.hello().trainer(24, 1), "treat_whitespace_as_suffix");
+    assertRefused(SentencePieceModels.hello().normalizer(4, 1), "remove_extra_whitespaces");
+    assertRefused(SentencePieceModels.hello().normalizer(5, 0), "escape_whitespaces");
+    assertRefused(SentencePieceModels.hello().characterMap(new byte[4]), "precompiled_charsmap");
+    assertRefused(SentencePieceModels.hello().piece("h", 0, 1), "twice");
+    assertRefused(SentencePieceModels.hello().piece("x", Float.NaN, 1), "score NaN");
+    assertRefused(SentencePieceModels.hello().piece("x", 0, 5), "unused");
+    assertRefused(SentencePieceModels.hello().piece("x", 0, 7), "type 7");
+    assertRefused(SentencePieceModels.hello().piece("x".repeat(65), 0, 1), "65 characters");
+    assertRefused(SentencePieceModels.hello().piece("?", 0, 2), "2 pieces for the unknown");
+    assertRefused(new SentencePieceModels(), "no pieces");
+    assertRefused(new SentencePieceModels().trainer(35, 1).piece("<unk>", 0, 2), "no piece <0x00>");
+  }
+
+  private void assertRefused(SentencePieceModels model, String why) {
+    assertThatThrownBy(() -> load(model).close())
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining(folder.resolve("tokenizer.model").toString())
+        .hasMessageContaining(why);
+  }
+
+  @Test
+  void aTiktokenVocabularyIsRefusedByName() throws IOException {
+    String token = Base64.getEncoder().encodeToString("!".getBytes(StandardCharsets.UTF_8));
+    Files.writeString(folder.resolve("tokenizer.model"), token + " 0\n" + token + " 1\n");
+    assertThatThrownBy(() -> Tokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("tiktoken");
+  }
+
+  @Test
+  void damagedFilesGiveTokenizerExceptionsOnly() throws IOException {
+    byte[] good = SentencePieceModels.hello().toBytes();
+    Path file = folder.resolve("tokenizer.model");
+    long seed = 20261121;
+    Random random = new Random(seed);
+    for (int round = 0; round < 2_000; round++) {
+      byte[] bytes =
+          Arrays.copyOf(good, round % 3 == 0 ? random.nextInt(good.length) : good.length);
+      for (int i = random.nextInt(4); i >= 0 && bytes.length > 0; i--) {
+        bytes[random.nextInt(bytes.length)] = (byte) random.nextInt();
+      }
+      Files.write(file, bytes);
+      try {
+        TokenizerFiles files = TokenizerFiles.read(folder);
+        SentencePieceModel model = SentencePieceModel.load(file);
+        TokenizerJson.parse(files.completedBy(model).tokenizerJson(model), "made");
+      } catch (TokenizerException expected) {
+        assertThat(expected).hasMessageContaining("tokenizer.model");
+      } catch (RuntimeException e) {
+        throw new AssertionError("seed " + seed + ", round " + round, e);
+      }
+    }
+  }
+}

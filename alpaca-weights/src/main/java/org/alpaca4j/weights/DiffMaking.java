@@ -1,0 +1,124 @@
+package org.alpaca4j.weights;
+
+import java.io.IOException;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.DType;
+
+/** One run of {@link WeightDiff#make}. */
+final class DiffMaking {
+  private final DiffOptions options;
+  private final Checkpoint raw;
+  private final Checkpoint tuned;
+  private final Path target;
+  private final List<TensorPair> pairs;
+  private final Map<String, TensorPair> pairOf = new TreeMap<>();
+  private final Map<String, Double> deviations = new ConcurrentHashMap<>();
+  private final Map<String, DiffManifest.Entry> entries = new ConcurrentHashMap<>();
+
+  DiffMaking(DiffOptions options, Checkpoint raw, Checkpoint tuned, Path target) {
+    this.options = options;
+    this.raw = raw;
+    this.tuned = tuned;
+    this.target = target;
+    this.pairs = TensorPair.match(raw, tuned, options.newRows());
+    pairs.forEach(pair -> pairOf.put(pair.name(), pair));
+  }
+
+  private boolean exact() {
+    return options.mode() == WeightDiff.Mode.EXACT;
+  }
+
+  /** The type that a tensor is recovered to. */
+  private DType type(TensorPair pair) {
+    DType wanted = options.dtype();
+    return wanted == null ? pair.changed().dtype() : wanted;
+  }
+
+  WeightDiff.MakeResult run() {
+    CheckpointWriter.Builder writer = options.writer(target);
+    long parameters = 0;
+    for (TensorPair pair : pairs) {
+      requireWeight(pair);
+      DType stored = exact() ? TensorMaker.residual(type(pair)) : type(pair);
+      writer.tensor(pair.name(), stored, pair.changed().shape());
+      parameters += pair.changed().elements();
+    }
+    Map<String, byte[]> files = files();
+    writer.files(folder -> write(folder, files));
+    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.WRITE, pairs);
+    writer
+        .build()
+        .write(
+            (name, out) -> {
+              TensorPair pair = Objects.requireNonNull(pairOf.get(name));
+              make(pair, out);
+              progress.done(pair);
+            });
+    Optional<Map.Entry<String, Double>> worst =
+        deviations.entrySet().stream()
+            .filter(entry -> entry.getValue() > 0)
+            .max(Map.Entry.comparingByValue());
+    return new WeightDiff.MakeResult(
+        target,
+        pairs.size(),
+        parameters,
+        worst.map(Map.Entry::getValue).orElse(0.0),
+        worst.map(Map.Entry::getKey));
+  }
+
+  private static void requireWeight(TensorPair pair) {
+    for (var tensor : List.of(pair.raw(), pair.changed())) {
+      if (!tensor.dtype().isWeight()) {
+        throw new CheckpointException(
+            "Tensor '"
+                + tensor.name()
+                + "' of "
+                + tensor.file()
+                + " is "
+                + tensor.dtype()
+                + ", but a diff is made of F32, BF16 and F16");
+      }
+    }
+  }
+
+  private void make(TensorPair pair, WritableByteChannel out) throws IOException {
+    TensorMaker maker = new TensorMaker(pair, type(pair), raw, tuned);
+    entries.put(pair.name(), exact() ? maker.residual(out) : maker.subtract(out));
+    deviations.put(pair.name(), maker.deviation());
+  }
+
+  private Map<String, byte[]> files() {
+    Map<String, byte[]> files = ModelFiles.companions(tuned.folder());
+    Path config = ModelFiles.configOf(tuned.folder());
+    if (config != null) {
+      String text = ModelFiles.adapted(config, options.dtype(), DiffOptions.embeddingRows(pairs));
+      files.put(
+          exact() ? ModelFiles.TUNED_CONFIG : ModelFiles.CONFIG,
+          text.getBytes(StandardCharsets.UTF_8));
+    }
+    return files;
+  }
+
+  /** Writes what goes with the weights, which have been written: all is known now. */
+  private void write(Path folder, Map<String, byte[]> files) throws IOException {
+    Map<String, String> hashes = new TreeMap<>();
+    ModelFiles.write(files, folder);
+    files.forEach((name, bytes) -> hashes.put(name, Digest.sha256(bytes)));
+    double deviation = deviations.values().stream().mapToDouble(d -> d).max().orElse(0);
+    DiffManifest manifest =
+        new DiffManifest(options.mode(), deviation, new TreeMap<>(entries), hashes);
+    Files.writeString(folder.resolve(DiffManifest.FILE), manifest.toJson());
+  }
+}
