@@ -220,13 +220,23 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
+  public List<Long> scratchWidths() {
+    long hidden = config.hiddenSize();
+    long intermediate = config.intermediateSize();
+    List<Long> kept = roomWidths();
+    return List.of(
+        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(3));
+  }
+
+  @Override
   public NDList layerKeeping(
       NDManager scope,
       int layer,
       NDArray x,
       PackedInput input,
       UnitTensors weights,
-      NDArray[] room) {
+      NDArray[] room,
+      NDArray[] scratch) {
     return program.call(
         scope,
         "forward_keeping",
@@ -236,7 +246,8 @@ public final class LlamaDecoder implements Decoder {
         input.lengths(),
         windows[layer],
         weights.arguments(),
-        room);
+        room,
+        scratch);
   }
 
   @Override
@@ -246,6 +257,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray x,
       NDArray dz,
       NDArray[] room,
+      NDArray[] scratch,
       NDArray @Nullable [] more,
       PackedInput input,
       UnitTensors weights,
@@ -263,7 +275,8 @@ public final class LlamaDecoder implements Decoder {
                 accumulate ? add : overwrite,
                 weights.arguments(),
                 gradients.arguments(),
-                room));
+                room,
+                scratch));
     if (more == null) {
       return program.callForOne(scope, "backward_recomputing", arguments.toArray());
     }
