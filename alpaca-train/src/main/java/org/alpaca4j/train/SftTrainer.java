@@ -11,9 +11,7 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
-import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
-import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.NativeMemory;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
@@ -103,8 +101,7 @@ public final class SftTrainer {
                 config.precision().dtype(),
                 !config.activationRecomputation());
         Gradients gradients =
-            new Gradients(
-                manager, weights.decoder().units(), gradientsIn(workspace), program);
+            new Gradients(manager, weights.decoder().units(), gradientsIn(workspace), program);
         AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
       tell(l -> l.started(plan(totalSteps)));
 

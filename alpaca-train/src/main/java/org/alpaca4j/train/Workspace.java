@@ -10,11 +10,11 @@ import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.Tensors;
 
 /**
- * The memory in which a training step computes, allocated once, so that no step allocates or returns
- * large blocks: one slab for each layer's activations, and one for what lives no longer than a
- * layer's call. Slab {@code i + 1} is free again when layer i runs backward, and then takes layer
- * i's gradients: so activations and gradients are never both whole in memory. Where activations are
- * computed again instead of kept, one slab of them serves all layers.
+ * The memory in which a training step computes, allocated once, so that no step allocates or
+ * returns large blocks: one slab for each layer's activations, and one for what lives no longer
+ * than a layer's call. Slab {@code i + 1} is free again when layer i runs backward, and then takes
+ * layer i's gradients: so activations and gradients are never both whole in memory. Where
+ * activations are computed again instead of kept, one slab of them serves all layers.
  */
 final class Workspace implements AutoCloseable {
   private final NDManager manager;

@@ -82,8 +82,7 @@ class PackingTest {
       Gradients together = new Gradients(manager, units, workspace, program);
       double loss = pass.forwardBackward(packed, scale, workspace, together, false);
 
-      Workspace other =
-          new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
+      Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
       Gradients oneByOne = new Gradients(manager, units, null, program);
       double sum = 0;
       boolean accumulate = false;

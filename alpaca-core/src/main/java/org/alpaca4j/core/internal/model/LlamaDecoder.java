@@ -307,9 +307,7 @@ public final class LlamaDecoder implements Decoder {
       return new NDArray[] {logits};
     }
     NDArray flat = Tensors.empty(manager, shape.size(), dtype);
-    return new NDArray[] {
-      logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))
-    };
+    return new NDArray[] {logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))};
   }
 
   @Override

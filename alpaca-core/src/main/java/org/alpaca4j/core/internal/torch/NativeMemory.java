@@ -10,9 +10,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Keeps libtorch's resident memory near what is in use. Two habits of what lies below it cost a
- * training process hundreds of megabytes: glibc's malloc keeps freed blocks of up to 32 MB in arenas
- * that fragment, and oneDNN keeps the code it generated for the last 1,024 shapes. On other systems
- * than Linux with glibc nothing is changed. What the user set in the environment stays.
+ * training process hundreds of megabytes: glibc's malloc keeps freed blocks of up to 32 MB in
+ * arenas that fragment, and oneDNN keeps the code it generated for the last 1,024 shapes. On other
+ * systems than Linux with glibc nothing is changed. What the user set in the environment stays.
  */
 public final class NativeMemory {
   private static final Logger log = LoggerFactory.getLogger(NativeMemory.class);

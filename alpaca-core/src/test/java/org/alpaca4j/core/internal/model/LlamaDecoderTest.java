@@ -121,7 +121,17 @@ class LlamaDecoderTest {
         UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
         NDArray dx =
             decoder.layerBackward(
-                scope, 0, x, dz, room, scratch, recompute ? null : more, input, weights, gradients, false);
+                scope,
+                0,
+                x,
+                dz,
+                room,
+                scratch,
+                recompute ? null : more,
+                input,
+                weights,
+                gradients,
+                false);
         results.put("dx" + how, floats(dx));
         for (UnitLayout.Parameter parameter : weights.layout().parameters()) {
           results.put(parameter.name() + how, gradients.parameter(scope, parameter).toFloatArray());

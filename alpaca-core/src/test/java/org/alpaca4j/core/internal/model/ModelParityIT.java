@@ -91,7 +91,8 @@ class ModelParityIT {
       for (int layer = 0; layer + 1 < x.length; layer++) {
         room[layer] = room(scope, decoder.roomWidths(), rows.ids.length);
         NDList results =
-            decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer), room[layer], scratch);
+            decoder.layerKeeping(
+                scope, layer, x[layer], input, model.layer(layer), room[layer], scratch);
         x[layer + 1] = room[layer][0];
         more[layer] = recompute ? null : results.toArray(new NDArray[0]);
         rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
