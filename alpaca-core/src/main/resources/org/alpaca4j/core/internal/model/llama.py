@@ -230,9 +230,20 @@ def product_attention_backward(
       y.add_(weights[self.at_o_bias])
     return y
 
+  def room(self, x: Tensor) -> List[Tensor]:
+    """Where `layer` puts its results: output, qkv, attention's output, gate_up."""
+    heads = self.heads * self.head_dim
+    return self.rows_of(x, [x.size(1), heads + 2 * self.kv_heads * self.head_dim, heads, 2 * self.intermediate])
+
+  def forward_scratch(self, x: Tensor) -> List[Tensor]:
+    """What `layer` uses of its scratch."""
+    return self.rows_of(x, [self.intermediate, x.size(1), x.size(1)])
+
+  def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
+    return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
+
   def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
-    """Writes into `room` (output, qkv, attention's output, gate_up) and returns what else `backward` wants: (q, k before
-    their norms,) each example's lse. Of `scratch` it uses the first three."""
+    """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
     z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
     s, a, b = scratch[0], scratch[1], scratch[2]
     h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), a).mul_(weights[0])
@@ -254,11 +265,8 @@ def product_attention_backward(
   def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor]) -> Tensor:
     """One layer; nothing is kept for a backward pass."""
     torch.set_grad_enabled(False)
-    heads = self.heads * self.head_dim
-    kept = [x.size(1), heads + 2 * self.kv_heads * self.head_dim, heads, 2 * self.intermediate]
-    room = [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in kept]
-    scratch = [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in [self.intermediate, x.size(1), x.size(1)]]
-    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch)
+    room = self.room(x)
+    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x))
     return room[0]
 
   def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:

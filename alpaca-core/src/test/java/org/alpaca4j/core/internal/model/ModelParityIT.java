@@ -108,7 +108,7 @@ class ModelParityIT {
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray[] room = decoder.lossRoom(scope, 7, DType.F32);
+      NDArray[] lossRoom = decoder.lossRoom(scope, 7, DType.F32);
       NDList head =
           decoder.headBackward(
               scope,
@@ -116,7 +116,7 @@ class ModelParityIT {
               scope.create(rows.supervised),
               scope.create(rows.targets).reshape(-1, 1),
               1.0 / rows.targets.length,
-              room,
+              lossRoom,
               model.embedding(),
               model.head(),
               gradients.get(0),
