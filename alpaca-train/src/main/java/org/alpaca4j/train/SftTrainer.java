@@ -225,7 +225,7 @@ public final class SftTrainer {
   }
 
   /** Elements that the optimizer converts and updates at once. */
-  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 20);
+  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 19);
 
   /** Collects what a trainer works with. Not thread-safe. */
   public static final class Builder {

@@ -24,11 +24,11 @@ public final class NativeMemory {
   private static final int M_TRIM_THRESHOLD = -1;
   private static final int M_MMAP_THRESHOLD = -3;
 
-  /** Blocks from this size on go back to the system as soon as they are freed. */
-  private static final int LARGE_BLOCK_BYTES = 4 << 20;
+  /** Blocks from this size on are mapped, and go back to the system when freed. */
+  private static final int LARGE_BLOCK_BYTES = 32 << 20;
 
   /** Free memory at the end of an arena beyond this size goes back too. */
-  private static final int FREE_BYTES_KEPT = 16 << 20;
+  private static final int FREE_BYTES_KEPT = 64 << 20;
 
   private NativeMemory() {}
 
@@ -43,9 +43,9 @@ public final class NativeMemory {
   }
 
   /**
-   * Gives back what is free now, and lets malloc give back large blocks from now on, for the whole
-   * process. For work that allocates its large tensors once, as training does: where they come and
-   * go, it costs time.
+   * Gives back what is free now, such as what loading and tokenising left, and fixes malloc's
+   * thresholds, for the whole process: to the values that they grow to by themselves, but from the
+   * start. Smaller ones would save more memory, and cost page faults at every temporary tensor.
    */
   public static void giveBackWhatIsFree() {
     Map<String, String> environment = System.getenv();
