@@ -1,0 +1,69 @@
+package org.alpaca4j.data.similarity;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.Function;
+
+/**
+ * Texts that others are compared with, all pairs exactly: highest score, mean score and the most
+ * similar texts by ROUGE-L. Grows by {@link #add}.
+ *
+ * <p>Several threads may query at once; adding must not happen at the same time as anything else.
+ */
+public final class SimilarityIndex {
+  private final Function<String, List<String>> tokenizer;
+  private final List<List<String>> texts = new ArrayList<>();
+
+  /** Creates an empty index over rouge_score's tokens, {@link RougeTokens#tokenize}. */
+  public SimilarityIndex() {
+    this(RougeTokens::tokenize);
+  }
+
+  /**
+   * Creates an empty index over tokens of one's own.
+   *
+   * @param tokenizer gives a text's tokens; must be pure and thread-safe
+   */
+  public SimilarityIndex(Function<String, List<String>> tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  /**
+   * Adds a text and returns its index: 0 for the first one, then 1, and so on.
+   *
+   * @param text any text; one without tokens has score 0 with everything
+   */
+  public int add(String text) {
+    texts.add(tokenizer.apply(text));
+    return texts.size() - 1;
+  }
+
+  /** Returns the number of texts added. */
+  public int size() {
+    return texts.size();
+  }
+
+  /**
+   * Compares a text with all texts of this index.
+   *
+   * @param text the text to compare
+   * @param topK how many of the most similar texts to name; fewer if the index is smaller
+   * @throws IllegalArgumentException if {@code topK} is negative
+   */
+  public Similarities query(String text, int topK) {
+    if (topK < 0) {
+      throw new IllegalArgumentException("topK must not be negative: " + topK);
+    }
+    List<String> tokens = tokenizer.apply(text);
+    List<Similarity> all = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      all.add(new Similarity(i, RougeL.of(texts.get(i), tokens).fMeasure()));
+    }
+    all.sort(Comparator.comparingDouble(Similarity::score).reversed());
+    return new Similarities(
+        all.isEmpty() ? 0 : all.get(0).score(),
+        all.stream().mapToDouble(Similarity::score).average().orElse(0),
+        all.subList(0, Math.min(topK, all.size())));
+  }
+}
