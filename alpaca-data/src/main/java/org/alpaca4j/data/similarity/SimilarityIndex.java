@@ -1,7 +1,5 @@
 package org.alpaca4j.data.similarity;
 
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.function.Function;
 
@@ -13,7 +11,8 @@ import java.util.function.Function;
  */
 public final class SimilarityIndex {
   private final Function<String, List<String>> tokenizer;
-  private final List<List<String>> texts = new ArrayList<>();
+  private final Vocabulary vocabulary = new Vocabulary();
+  private final AllPairsIndex texts = new AllPairsIndex();
 
   /** Creates an empty index over rouge_score's tokens, {@link RougeTokens#tokenize}. */
   public SimilarityIndex() {
@@ -35,7 +34,7 @@ public final class SimilarityIndex {
    * @param text any text; one without tokens has score 0 with everything
    */
   public int add(String text) {
-    texts.add(tokenizer.apply(text));
+    texts.add(vocabulary.add(tokenizer.apply(text)));
     return texts.size() - 1;
   }
 
@@ -55,15 +54,9 @@ public final class SimilarityIndex {
     if (topK < 0) {
       throw new IllegalArgumentException("topK must not be negative: " + topK);
     }
-    List<String> tokens = tokenizer.apply(text);
-    List<Similarity> all = new ArrayList<>();
-    for (int i = 0; i < texts.size(); i++) {
-      all.add(new Similarity(i, RougeL.of(texts.get(i), tokens).fMeasure()));
-    }
-    all.sort(Comparator.comparingDouble(Similarity::score).reversed());
+    Tally tally = new Tally(Math.max(1, Math.min(topK, texts.size())));
+    texts.compare(vocabulary.find(tokenizer.apply(text)), 0, tally);
     return new Similarities(
-        all.isEmpty() ? 0 : all.get(0).score(),
-        all.stream().mapToDouble(Similarity::score).average().orElse(0),
-        all.subList(0, Math.min(topK, all.size())));
+        tally.max(), texts.size() == 0 ? 0 : tally.sum() / texts.size(), tally.mostSimilar(topK));
   }
 }
