@@ -43,9 +43,14 @@ final class NearDuplicateIndex implements TextIndex {
     int query;
   }
 
+  /** Below the threshold by more than any rounding. */
+  private static final double ALMOST = 1 - 1e-9;
+
   private final ThreadLocal<Workspace> workspaces = ThreadLocal.withInitial(Workspace::new);
   private final double threshold;
   private final List<int[]> texts = new ArrayList<>();
+  private int[] lengths = new int[16]; // by text
+  private long[] signatures = new long[32]; // by text, two words each
   private final List<Postings> postings = new ArrayList<>(); // by token
 
   /** Makes an empty index that finds scores above a threshold from 0 to 1. */
@@ -57,6 +62,13 @@ final class NearDuplicateIndex implements TextIndex {
   public void add(int[] tokens) {
     int index = texts.size();
     texts.add(tokens);
+    if (index == lengths.length) {
+      lengths = Arrays.copyOf(lengths, 2 * index);
+      signatures = Arrays.copyOf(signatures, 4 * index);
+    }
+    lengths[index] = tokens.length;
+    signatures[2 * index] = signature(tokens, 0);
+    signatures[2 * index + 1] = signature(tokens, 1);
     for (int token : filedUnder(tokens)) {
       while (postings.size() <= token) {
         postings.add(Postings.NONE);
@@ -80,29 +92,56 @@ final class NearDuplicateIndex implements TextIndex {
       workspace.lookedAt = new int[texts.size() + texts.size() / 2];
       workspace.query = 0;
     }
-    workspace.query++;
+    int query = ++workspace.query;
+    int[] lookedAt = workspace.lookedAt;
+    long low = signature(tokens, 0);
+    long high = signature(tokens, 1);
     workspace.masks.set(tokens, postings.size());
     for (int token : filedUnder(tokens)) {
       boolean known = token >= 0 && token < postings.size();
       Postings found = known ? postings.get(token) : Postings.NONE;
       for (int i = found.size - 1; i >= 0 && found.indexes[i] >= from; i--) {
         int index = found.indexes[i];
-        if (workspace.lookedAt[index] != workspace.query) {
-          workspace.lookedAt[index] = workspace.query;
-          compare(tokens.length, index, workspace.masks, tally);
+        if (lookedAt[index] != query) {
+          lookedAt[index] = query;
+          if (mayScore(tokens.length, low, high, index)) {
+            compare(tokens.length, index, workspace.masks, tally);
+          }
         }
       }
     }
   }
 
+  private boolean mayScore(int length, long low, long high, int index) {
+    long otherLow = signatures[2 * index];
+    long otherHigh = signatures[2 * index + 1];
+    int ownOnly = Long.bitCount(low & ~otherLow) + Long.bitCount(high & ~otherHigh);
+    int otherOnly = Long.bitCount(otherLow & ~low) + Long.bitCount(otherHigh & ~high);
+    int most = Math.min(length - ownOnly, lengths[index] - otherOnly);
+    return 2 * most >= threshold * (length + lengths[index]) * ALMOST;
+  }
+
   private void compare(int length, int index, LcsMasks masks, Tally tally) {
     int[] text = texts.get(index);
-    if (RougeL.fMeasure(Math.min(length, text.length), length, text.length) > threshold) {
-      double score = RougeL.fMeasure(masks.common(text, 0, text.length), length, text.length);
-      if (score > threshold) {
-        tally.offer(index, score);
+    double score = RougeL.fMeasure(masks.common(text, 0, text.length), length, text.length);
+    if (score > threshold) {
+      tally.offer(index, score);
+    }
+  }
+
+  /**
+   * A bit for each token, several tokens sharing one: a bit that only one of two texts has stands
+   * for at least one token that the other lacks. The 128 most frequent tokens have bits of their
+   * own.
+   */
+  private static long signature(int[] tokens, int word) {
+    long bits = 0;
+    for (int token : tokens) {
+      if ((token >>> 6 & 1) == word) {
+        bits |= 1L << token;
       }
     }
+    return bits;
   }
 
   /** The different tokens among the rarest of a text that a near duplicate must share one of. */
