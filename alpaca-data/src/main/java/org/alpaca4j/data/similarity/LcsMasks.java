@@ -11,7 +11,7 @@ import java.util.Arrays;
  * <p>Tokens are numbers. One object serves one thread, query after query.
  */
 final class LcsMasks {
-  /** For up to 64 tokens: by token, the places in the query where it stands. */
+  /** For up to 128 tokens: by token, the places in the query where it stands, a word or two. */
   private long[] masks = new long[0];
 
   /** For more: by token, its row in {@link #rowMasks}, or 0 where it is not in the query. */
@@ -33,24 +33,24 @@ final class LcsMasks {
     clear();
     query = Arrays.stream(tokens).filter(token -> token >= 0 && token < vocabulary).toArray();
     words = (query.length + 63) / 64;
-    if (words <= 1) {
-      if (masks.length < vocabulary) {
-        masks = new long[vocabulary + vocabulary / 2];
-      }
-      for (int i = 0; i < query.length; i++) {
-        masks[query[i]] |= 1L << i;
-      }
-    } else {
+    if (words > 2) {
       setRows(vocabulary);
+      return;
+    }
+    if (masks.length < words * vocabulary) {
+      masks = new long[words * (vocabulary + vocabulary / 2)];
+    }
+    for (int i = 0; i < query.length; i++) {
+      masks[words * query[i] + i / 64] |= 1L << i;
     }
   }
 
   private void clear() {
     for (int token : query) {
-      if (words <= 1) {
-        masks[token] = 0;
-      } else {
+      if (words > 2) {
         rows[token] = 0;
+      } else {
+        Arrays.fill(masks, words * token, words * (token + 1), 0);
       }
     }
   }
@@ -72,7 +72,12 @@ final class LcsMasks {
 
   /** The LCS length with one text, which lies in an array. */
   int common(int[] tokens, int from, int length) {
-    return words <= 1 ? oneWord(tokens, from, length) : manyWords(tokens, from, length);
+    return switch (words) {
+      case 0 -> 0;
+      case 1 -> oneWord(tokens, from, length);
+      case 2 -> twoWords(tokens, from, length);
+      default -> manyWords(tokens, from, length);
+    };
   }
 
   /**
@@ -86,7 +91,7 @@ final class LcsMasks {
    */
   void common(int[] tokens, int length, int first, int end, int[] common) {
     int i = first;
-    if (words <= 1) {
+    if (words == 1) {
       for (; i + 4 <= end; i += 4) {
         fourAtOnce(tokens, length, i, common);
       }
@@ -128,6 +133,22 @@ final class LcsMasks {
     common[text + 1] = Long.bitCount(~row1);
     common[text + 2] = Long.bitCount(~row2);
     common[text + 3] = Long.bitCount(~row3);
+  }
+
+  private int twoWords(int[] tokens, int from, int length) {
+    long[] masks = this.masks;
+    long low = -1;
+    long high = -1;
+    for (int i = from; i < from + length; i++) {
+      int mask = 2 * tokens[i];
+      long both = low & masks[mask];
+      long sum = low + both;
+      long carry = (both | low & ~sum) >>> 63;
+      low = sum | low - both;
+      long bothHigh = high & masks[mask + 1];
+      high = high + bothHigh + carry | high - bothHigh;
+    }
+    return Long.bitCount(~low) + Long.bitCount(~high);
   }
 
   private int manyWords(int[] tokens, int from, int length) {
