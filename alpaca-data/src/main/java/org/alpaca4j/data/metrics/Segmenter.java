@@ -20,8 +20,8 @@ public interface Segmenter {
    * loads its dictionary at the first use (about a second, some 100 MB of heap) and says so on the
    * standard output.
    *
-   * <p>Known differences from jieba 0.42.1: percentages and versions that begin with a letter
-   * ({@code 12.5%}, {@code v1.5}) come in more parts.
+   * <p>Known difference from jieba 0.42.1: words of the dictionary that hold Latin letters ({@code
+   * A股}) are found in small letters as well.
    *
    * @throws org.alpaca4j.data.DataException if the library is missing
    */
