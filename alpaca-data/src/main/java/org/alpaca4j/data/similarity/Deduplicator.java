@@ -106,8 +106,8 @@ public final class Deduplicator {
   }
 
   /**
-   * Finds the evaluation texts that are too like a training text. The seeds count as training texts
-   * that stand before the others only in {@link #deduplicate}; here they are not looked at.
+   * Finds the evaluation texts that are too like a training text. Threshold, tokenizer and threads
+   * are those of this object; its other options make no difference.
    *
    * @param train the training texts
    * @param evaluation the evaluation texts

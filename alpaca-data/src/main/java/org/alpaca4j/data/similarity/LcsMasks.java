@@ -59,13 +59,15 @@ final class LcsMasks {
     if (rows.length < vocabulary) {
       rows = new int[vocabulary + vocabulary / 2];
     }
-    rowMasks = new long[(query.length + 1) * words];
     zeros = new long[words];
     int used = 0;
-    for (int i = 0; i < query.length; i++) {
-      if (rows[query[i]] == 0) {
-        rows[query[i]] = ++used;
+    for (int token : query) {
+      if (rows[token] == 0) {
+        rows[token] = ++used;
       }
+    }
+    rowMasks = new long[Math.multiplyExact(used + 1, words)];
+    for (int i = 0; i < query.length; i++) {
       rowMasks[rows[query[i]] * words + i / 64] |= 1L << i;
     }
   }
