@@ -22,7 +22,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "Compare",
     mixinStandardHelpOptions = true,
-    description = "Our side and its Python peers in turn; prints figures and ratios.")
+    description = "Our side and its Python peers in turn; prints figures and ratios.",
+    subcommands = CompareDedup.class)
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
 public final class Compare {
   Compare() {}
@@ -47,13 +48,18 @@ public final class Compare {
     }
   }
 
-  /** Options of all comparisons. */
-  static final class Common {
-    @Option(names = "--python", required = true, description = "Python with the peers' packages")
-    String python;
-
+  /** Options of all comparisons of models. */
+  @SuppressWarnings("NullAway.Init") // picocli sets what is required
+  static final class Common extends Sides {
     @Option(names = "--model", required = true, description = "Hugging Face folder")
     Path model;
+  }
+
+  /** Options of all comparisons. */
+  @SuppressWarnings("NullAway.Init") // picocli sets what is required
+  static class Sides {
+    @Option(names = "--python", required = true, description = "Python with the peers' packages")
+    String python;
 
     @Option(names = "--rounds", description = "all sides so often (default: ${DEFAULT-VALUE})")
     int rounds = 1;
@@ -383,7 +389,7 @@ public final class Compare {
     return found;
   }
 
-  private static double median(List<JsonNode> reports, String figure) {
+  static double median(List<JsonNode> reports, String figure) {
     return medianOf(reports, report -> report.path(figure).asDouble(Double.NaN));
   }
 
