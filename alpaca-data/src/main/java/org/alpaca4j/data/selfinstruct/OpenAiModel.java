@@ -104,11 +104,11 @@ public final class OpenAiModel implements InstructionModel {
   }
 
   /** Returns such a delay that not even jitter makes it shorter than Retry-After. */
-  private static @Nullable Duration longerThan(@Nullable Throwable failure) {
+  private static Duration longerThan(@Nullable Throwable failure) {
     if (failure instanceof OpenAiProtocol.Failure answer && answer.retryAfter() != null) {
       return Duration.ofNanos((long) Math.ceil(answer.retryAfter().toNanos() / (1 - JITTER)));
     }
-    return null; // the policy's own
+    return Duration.ofSeconds(-1); // negative: the policy takes its own
   }
 
   @Override

@@ -144,7 +144,7 @@ public final class SelfInstruct {
   }
 
   /** Returns the prompt of a request: a pure function of its number and the options. */
-  private String prompt(long request) {
+  String prompt(long request) {
     int[] drawn = order.order(seedTasks.size(), Math.toIntExact(request));
     List<SeedTask> examples = new ArrayList<>();
     for (int i = 0; i < options.numPromptInstructions; i++) {

@@ -9,11 +9,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.alpaca4j.data.InstructionRecord;
 import org.assertj.core.api.SoftAssertions;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -137,7 +140,7 @@ class SelfInstructParityIT {
         continue;
       }
       kept.add(result);
-      java.util.Map<String, Double> similar = new java.util.LinkedHashMap<>();
+      Map<String, Double> similar = new LinkedHashMap<>();
       expected
           .get("most_similar")
           .forEach(pair -> similar.put(texts.get(pair.get(0).intValue()), pair.get(1).asDouble()));
@@ -185,7 +188,7 @@ class SelfInstructParityIT {
         .isEqualTo(Files.readString(reference).strip());
   }
 
-  private static @org.jspecify.annotations.Nullable String text(JsonNode node) {
+  private static @Nullable String text(JsonNode node) {
     return node.isNull() ? null : node.textValue();
   }
 
