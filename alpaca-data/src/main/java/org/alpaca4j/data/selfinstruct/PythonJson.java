@@ -73,8 +73,6 @@ final class PythonJson {
         default -> {
           if (c >= ' ' && c < 0x7F) {
             out.append(c);
-          } else if (c == 0x7F) {
-            out.append(c); // Python leaves this one as it is
           } else {
             out.append("\\u").append(String.format("%04x", (int) c));
           }
@@ -103,7 +101,8 @@ final class PythonJson {
   // Double.toString gives too many digits for some numbers before JDK 19.
   private static BigDecimal shortest(double value) {
     BigDecimal exact = new BigDecimal(value);
-    for (int precision = 15; precision < 17; precision++) {
+    int least = Math.abs(value) < Double.MIN_NORMAL ? 1 : 15; // fewer digits are never ambiguous
+    for (int precision = least; precision < 17; precision++) {
       BigDecimal rounded = exact.round(new MathContext(precision, RoundingMode.HALF_EVEN));
       if (rounded.doubleValue() == value) {
         return stripped(rounded);

@@ -33,10 +33,10 @@ import org.jspecify.annotations.Nullable;
  *         .run();
  * }</pre>
  *
- * <p>The result is {@code regen.json}, rewritten after each round, in the original's format to the
- * byte. Beside it, {@code replies.jsonl} has every reply as it came, on the disk before it is used.
- * A run in a folder with replies uses these first, and asks only for what is missing: however often
- * a run is interrupted, no reply is asked for again once it was saved, and the result is that of an
+ * <p>The result is {@code regen.json}, rewritten after each round, in the original's format. Beside
+ * it, {@code replies.jsonl} has every reply as it came, on the disk before it is used. A run in a
+ * folder with replies uses these first, and asks only for what is missing: however often a run is
+ * interrupted, no reply is asked for again once it was saved, and the result is that of an
  * undisturbed run with the same replies. A {@code regen.json} without replies beside it, such as
  * one of the original's, is continued.
  *
