@@ -2,6 +2,7 @@ package org.alpaca4j.data;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.Tokenizer;
@@ -80,20 +81,30 @@ public final class ChatMlPreprocessor {
     return new ChatMlPreprocessor(tokenizer, mask);
   }
 
-  /** Returns ids and labels of a conversation. */
+  /**
+   * Returns ids and labels of a conversation. An assistant's message with {@code "weight": 0} is
+   * not learnt.
+   */
   public SupervisedExample example(List<ChatMessage> messages) {
+    return example(messages, SupervisedDataset.Turns.ALL);
+  }
+
+  SupervisedExample example(List<ChatMessage> messages, SupervisedDataset.Turns turns) {
+    BitSet skipped = turns.skipped(messages);
     Ids ids = new Ids();
     boolean frame = mask == LabelMask.QWEN;
-    for (ChatMessage message : messages) {
-      boolean assistant =
-          mask == LabelMask.QWEN
-              ? !message.role().equals("system") && !message.role().equals("user")
-              : message.role().equals("assistant");
+    for (int i = 0; i < messages.size(); i++) {
+      ChatMessage message = messages.get(i);
+      boolean learnt =
+          !skipped.get(i)
+              && (mask == LabelMask.QWEN
+                  ? !message.role().equals("system") && !message.role().equals("user")
+                  : message.role().equals("assistant"));
       ids.add(frame, start);
       ids.add(false, tokenizer.encodeIds(message.role(), false));
       ids.add(false, newline);
-      ids.add(assistant, tokenizer.encodeIds(content(message), false));
-      ids.add(frame || (assistant && mask == LabelMask.ASSISTANT), end);
+      ids.add(learnt, tokenizer.encodeIds(content(message), false));
+      ids.add(frame || (learnt && mask == LabelMask.ASSISTANT), end);
       ids.add(frame, newline);
     }
     return ids.toExample();

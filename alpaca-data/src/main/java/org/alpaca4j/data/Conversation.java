@@ -13,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  */
 public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
 
+  /** OpenAI's field of an assistant's message: with 0 it is not learnt. */
+  static final String WEIGHT = "weight";
+
   /** Copies the lists and checks that there is a message. */
   public Conversation {
     messages = List.copyOf(messages);

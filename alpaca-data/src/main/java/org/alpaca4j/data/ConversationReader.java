@@ -1,130 +1,189 @@
 package org.alpaca4j.data;
 
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import org.alpaca4j.core.ChatMessage;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads conversations: objects with a list {@code messages} of objects with the strings {@code
- * role} and {@code content}, as OpenAI's fine-tuning files and TRL have them. Other fields of a
- * message are kept for the chat template; {@code content} may be a list of parts, and may be
- * missing beside {@code tool_calls}. The record can have {@code tools}, a list of JSON schemas; its
- * other fields are ignored.
+ * Reads conversations, in OpenAI's or ShareGPT's layout. A conversation without an assistant's
+ * message has nothing to learn and is an error. The record can have {@code tools}, a list of JSON
+ * schemas; its other fields are ignored. Immutable and thread-safe.
  */
-public final class ConversationReader {
+public final class ConversationReader implements Function<DataRecord, Conversation> {
 
-  private static final ObjectMapper JSON = new ObjectMapper();
-  private static final TypeReference<LinkedHashMap<String, @Nullable Object>> MAP =
-      new TypeReference<>() {};
+  private static final ConversationReader MESSAGES = messages("messages");
+  private static final ConversationReader SHARE_GPT = shareGpt("conversations");
 
-  private ConversationReader() {}
+  /** ShareGPT's names, and those of the models whose answers were shared. */
+  private static final Map<String, String> SHARE_GPT_ROLES =
+      Map.ofEntries(
+          Map.entry("human", "user"),
+          Map.entry("user", "user"),
+          Map.entry("gpt", "assistant"),
+          Map.entry("chatgpt", "assistant"),
+          Map.entry("bing", "assistant"),
+          Map.entry("bard", "assistant"),
+          Map.entry("assistant", "assistant"),
+          Map.entry("system", "system"),
+          Map.entry("tool", "tool"),
+          Map.entry("observation", "tool"));
+
+  private final String field;
+  private final boolean shareGpt;
+
+  private ConversationReader(String field, boolean shareGpt) {
+    this.field = Objects.requireNonNull(field, "field");
+    this.shareGpt = shareGpt;
+  }
 
   /**
-   * Reads a file that holds one JSON array of conversations.
+   * Returns the reader of OpenAI's fine-tuning files and TRL: a list {@code messages} of objects
+   * with the strings {@code role} and {@code content}. Other fields of a message are kept for the
+   * chat template; {@code content} may be a list of parts, and may be missing beside {@code
+   * tool_calls}. An assistant's message with {@code "weight": 0} is not learnt.
+   */
+  public static ConversationReader messages() {
+    return MESSAGES;
+  }
+
+  /** Returns the reader of that layout with another name for the list. */
+  public static ConversationReader messages(String field) {
+    return new ConversationReader(field, false);
+  }
+
+  /**
+   * Returns the reader of ShareGPT's layout: a list {@code conversations} of objects with the
+   * strings {@code from} (human, gpt, system, tool, ...) and {@code value}.
+   */
+  public static ConversationReader shareGpt() {
+    return SHARE_GPT;
+  }
+
+  /** Returns the reader of that layout with another name for the list. */
+  public static ConversationReader shareGpt(String field) {
+    return new ConversationReader(field, true);
+  }
+
+  /**
+   * Reads a file that holds one JSON array of conversations in OpenAI's layout.
    *
    * @throws DataException if the file is not such an array, naming line, record and field
    */
   public static List<Conversation> readJson(Path file) {
-    try (JsonRecords records = JsonRecords.array(file)) {
-      return readAll(records);
-    }
+    return readAll(DataFile.json(file));
   }
 
   /**
-   * Reads a file with one conversation per line. Lines end at LF (a CR before it is allowed); blank
-   * lines and a byte order mark are skipped.
+   * Reads a file with one conversation in OpenAI's layout per line. Lines end at LF (a CR before it
+   * is allowed); blank lines and a byte order mark are skipped.
    *
    * @throws DataException if a line is not such a record, naming line, record and field
    */
   public static List<Conversation> readJsonl(Path file) {
-    try (JsonRecords records = JsonRecords.lines(file)) {
-      return readAll(records);
+    return readAll(DataFile.jsonl(file));
+  }
+
+  private static List<Conversation> readAll(RecordSource<DataRecord> file) {
+    try (Stream<Conversation> records = file.map(MESSAGES).stream()) {
+      return records.toList();
     }
   }
 
-  private static List<Conversation> readAll(JsonRecords records) {
-    List<Conversation> all = new ArrayList<>();
-    toConversations(records).forEachRemaining(all::add);
-    return all;
+  /**
+   * Returns the conversation that a record holds.
+   *
+   * @throws DataException if it holds none, naming file, line, record and field
+   */
+  @Override
+  public Conversation apply(DataRecord from) {
+    List<?> entries = from.list(field);
+    if (entries.isEmpty()) {
+      throw from.error(field, "is empty");
+    }
+    List<ChatMessage> messages = new ArrayList<>();
+    boolean assistant = false;
+    for (Object entry : entries) {
+      String place = field + "[" + messages.size() + "]";
+      Map<String, @Nullable Object> fields = fields(from, place, entry);
+      ChatMessage message = shareGpt ? turn(from, place, fields) : message(from, place, fields);
+      assistant |= message.role().equals("assistant");
+      messages.add(message);
+    }
+    if (!assistant) {
+      throw from.error(field, "has no message of the assistant, so there is nothing to learn");
+    }
+    return new Conversation(messages, tools(from));
   }
 
-  static Iterator<Conversation> toConversations(JsonRecords records) {
-    return new Iterator<>() {
-      @Override
-      public boolean hasNext() {
-        return records.hasNext();
-      }
-
-      @Override
-      public Conversation next() {
-        return conversation(records.next());
-      }
-    };
+  private static ChatMessage message(
+      DataRecord from, String place, Map<String, @Nullable Object> fields) {
+    requireText(from, place + ".role", fields, "role");
+    Object content = fields.get("content");
+    if (content == null ? !fields.containsKey("tool_calls") : !(content instanceof List)) {
+      requireText(from, place + ".content", fields, "content");
+    }
+    Object weight = fields.get(Conversation.WEIGHT);
+    if (weight != null
+        && !(weight instanceof Number number
+            && (number.doubleValue() == 0 || number.doubleValue() == 1))) {
+      throw from.error(
+          place + "." + Conversation.WEIGHT, "expected 0 or 1, found " + DataRecord.kind(weight));
+    }
+    return ChatMessage.ofMap(fields);
   }
 
-  private static Conversation conversation(JsonRecords.Located located) {
-    JsonNode messages = located.object().get("messages");
-    if (messages == null) {
-      throw located.error("messages", "is missing");
+  private static ChatMessage turn(
+      DataRecord from, String place, Map<String, @Nullable Object> fields) {
+    String speaker = requireText(from, place + ".from", fields, "from");
+    String role = SHARE_GPT_ROLES.get(speaker);
+    if (role == null) {
+      throw from.error(
+          place + ".from",
+          "unknown speaker \""
+              + speaker
+              + "\"; known are "
+              + String.join(", ", SHARE_GPT_ROLES.keySet().stream().sorted().toList()));
     }
-    if (!messages.isArray()) {
-      throw located.error("messages", "expected an array, found " + JsonRecords.kind(messages));
-    }
-    if (messages.isEmpty()) {
-      throw located.error("messages", "is empty");
-    }
-    List<ChatMessage> list = new ArrayList<>();
-    for (JsonNode message : messages) {
-      list.add(message(located, message, "messages[" + list.size() + "]"));
-    }
-    return new Conversation(list, tools(located));
+    return ChatMessage.of(role, requireText(from, place + ".value", fields, "value"));
   }
 
-  private static ChatMessage message(JsonRecords.Located located, JsonNode message, String field) {
-    if (!message.isObject()) {
-      throw located.error(field, "expected an object, found " + JsonRecords.kind(message));
+  private static String requireText(
+      DataRecord from, String place, Map<String, @Nullable Object> fields, String name) {
+    if (fields.get(name) instanceof String text) {
+      return text;
     }
-    JsonNode role = message.get("role");
-    if (role == null || !role.isTextual()) {
-      throw located.error(field + ".role", problem(role));
-    }
-    JsonNode content = message.get("content");
-    boolean contentCanBeMissing = message.has("tool_calls");
-    boolean missing = content == null || content.isNull();
-    if (missing ? !contentCanBeMissing : !content.isTextual() && !content.isArray()) {
-      throw located.error(field + ".content", problem(content));
-    }
-    return ChatMessage.ofMap(JSON.convertValue(message, MAP));
+    throw from.error(
+        place,
+        fields.containsKey(name)
+            ? "expected a string, found " + DataRecord.kind(fields.get(name))
+            : "is missing");
   }
 
-  private static String problem(@Nullable JsonNode value) {
-    return value == null ? "is missing" : "expected a string, found " + JsonRecords.kind(value);
-  }
-
-  private static List<Map<String, @Nullable Object>> tools(JsonRecords.Located located) {
-    JsonNode tools = located.object().get("tools");
-    if (tools == null || tools.isNull()) {
+  private static List<Map<String, @Nullable Object>> tools(DataRecord from) {
+    if (from.value("tools") == null) {
       return List.of();
     }
-    if (!tools.isArray()) {
-      throw located.error("tools", "expected an array, found " + JsonRecords.kind(tools));
+    List<Map<String, @Nullable Object>> tools = new ArrayList<>();
+    for (Object tool : from.list("tools")) {
+      tools.add(fields(from, "tools[" + tools.size() + "]", tool));
     }
-    List<Map<String, @Nullable Object>> list = new ArrayList<>();
-    for (JsonNode tool : tools) {
-      if (!tool.isObject()) {
-        throw located.error(
-            "tools[" + list.size() + "]", "expected an object, found " + JsonRecords.kind(tool));
-      }
-      list.add(JSON.convertValue(tool, MAP));
+    return tools;
+  }
+
+  private static Map<String, @Nullable Object> fields(
+      DataRecord from, String place, @Nullable Object value) {
+    if (!(value instanceof Map<?, ?> map)) {
+      throw from.error(place, "expected an object, found " + DataRecord.kind(value));
     }
-    return list;
+    Map<String, @Nullable Object> fields = new LinkedHashMap<>();
+    map.forEach((name, part) -> fields.put((String) name, part));
+    return fields;
   }
 }

@@ -28,15 +28,17 @@ final class ConversationTokenizer {
 
   private final Tokenizer tokenizer;
   private final ChatTemplate template;
+  private final SupervisedDataset.Turns turns;
   private final boolean generationBlocks;
   private final int bos;
   private final List<String> specialTokens;
   private final BitSet specialIds = new BitSet();
   private final AtomicBoolean warned = new AtomicBoolean();
 
-  ConversationTokenizer(Tokenizer tokenizer, ChatTemplate template) {
+  ConversationTokenizer(Tokenizer tokenizer, ChatTemplate template, SupervisedDataset.Turns turns) {
     this.tokenizer = tokenizer;
     this.template = template;
+    this.turns = turns;
     this.generationBlocks = template.hasGenerationBlocks();
     this.bos = tokenizer.bosId().orElse(-1);
     this.specialTokens = List.copyOf(tokenizer.specialTokens());
@@ -46,7 +48,11 @@ final class ConversationTokenizer {
   SupervisedExample example(Conversation conversation) {
     ChatTemplate.Rendered rendered = render(conversation, conversation.messages().size(), false);
     List<Span> spans =
-        generationBlocks ? rendered.assistantSpans() : spansByPrefix(conversation, rendered.text());
+        learned(
+            conversation,
+            generationBlocks
+                ? rendered.assistantSpans()
+                : spansByPrefix(conversation, rendered.text()));
     SupervisedExample example = mask(rendered.text(), spans);
     if (!spans.isEmpty()
         && !supervisesASpecialToken(example)
@@ -56,6 +62,35 @@ final class ConversationTokenizer {
               + " so the model may not learn to stop");
     }
     return example;
+  }
+
+  /** Leaves out the spans of messages that are not to be learnt. */
+  private List<Span> learned(Conversation conversation, List<Span> spans) {
+    List<ChatMessage> messages = conversation.messages();
+    BitSet skipped = turns.skipped(messages);
+    if (skipped.isEmpty()) {
+      return spans;
+    }
+    List<Span> learned = new ArrayList<>();
+    int answer = 0;
+    for (int i = 0; i < messages.size(); i++) {
+      if (messages.get(i).role().equals("assistant")) {
+        if (answer < spans.size() && !skipped.get(i)) {
+          learned.add(spans.get(answer));
+        }
+        answer++;
+      }
+    }
+    if (answer != spans.size()) {
+      throw new DataException(
+          "the chat template marks "
+              + spans.size()
+              + " generation blocks for "
+              + answer
+              + " messages of the assistant, so those that are not to be learnt cannot be told"
+              + " apart; use another template, or chatMl(...)");
+    }
+    return learned;
   }
 
   private boolean supervisesASpecialToken(SupervisedExample example) {

@@ -13,7 +13,10 @@ import java.util.List;
  * @param longest tokens of the longest example kept
  * @param truncated examples kept that were cut at the maximal length; each lost the end of its
  *     answer and its closing EOS
- * @param fullyMasked records without a supervised token; left out, unless they were to be kept
+ * @param shortened examples kept that lost the beginning of their prompt, or early turns, to fit;
+ *     all that is supervised in them is there
+ * @param fullyMasked records without a supervised token, or with nothing to make an example of;
+ *     left out, unless they were to be kept
  * @param tooLong records left out because they were longer than the maximal length
  */
 public record DataReport(
@@ -23,6 +26,7 @@ public record DataReport(
     long supervisedTokens,
     int longest,
     int truncated,
+    int shortened,
     List<Integer> fullyMasked,
     List<Integer> tooLong) {
 

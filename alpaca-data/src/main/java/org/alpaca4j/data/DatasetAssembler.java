@@ -4,8 +4,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.data.ExampleMaker.Cut;
 import org.alpaca4j.data.SupervisedDataset.OnFullyMasked;
 import org.alpaca4j.data.SupervisedDataset.OnTooLong;
 import org.jspecify.annotations.Nullable;
@@ -20,9 +22,12 @@ import org.slf4j.LoggerFactory;
 final class DatasetAssembler<R> {
   private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
 
-  /** Records handed to the cores at a time, and how many one task tokenises. */
+  /** Records handed to the cores at a time: so many, or so many characters, or more. */
   private static final int BLOCK = 16_384;
 
+  private static final long BLOCK_CHARACTERS = 1 << 24;
+
+  /** How many records one task tokenises. */
   private static final int CHUNK = 256;
 
   /** Which records are taken, and which examples are kept; as in the builders. */
@@ -31,13 +36,15 @@ final class DatasetAssembler<R> {
   private final String origin;
   private final ExampleMaker<R> maker;
   private final Options options;
+  private final ToLongFunction<R> characters;
+  private final PageSink sink;
 
-  private final List<TokenPage> pages = new ArrayList<>();
   private final List<Integer> fullyMasked = new ArrayList<>();
   private final List<Integer> tooLong = new ArrayList<>();
   private int read;
   private int examples;
   private int truncated;
+  private int shortened;
   private int longest;
   private long tokens;
   private long supervised;
@@ -46,18 +53,33 @@ final class DatasetAssembler<R> {
    * Starts without records.
    *
    * @param origin what messages call the records' source, such as the file
+   * @param characters about how much memory a record takes
+   * @param sink takes the tokens; it is the caller's to close
    */
-  DatasetAssembler(String origin, ExampleMaker<R> maker, Options options) {
+  DatasetAssembler(
+      String origin,
+      ExampleMaker<R> maker,
+      Options options,
+      ToLongFunction<R> characters,
+      PageSink sink) {
     this.origin = origin;
     this.maker = maker;
     this.options = options;
+    this.characters = characters;
+    this.sink = sink;
   }
 
   SupervisedDataset assemble(Iterator<R> records) {
     while (read < options.limit() && records.hasNext()) {
       List<R> block = new ArrayList<>();
-      while (block.size() < BLOCK && read + block.size() < options.limit() && records.hasNext()) {
-        block.add(records.next());
+      long size = 0;
+      while (block.size() < BLOCK
+          && size < BLOCK_CHARACTERS
+          && read + block.size() < options.limit()
+          && records.hasNext()) {
+        R record = records.next();
+        block.add(record);
+        size += characters.applyAsLong(record);
       }
       chunks(block).forEach(this::add);
       read += block.size();
@@ -71,17 +93,26 @@ final class DatasetAssembler<R> {
     }
     DataReport report =
         new DataReport(
-            read, examples, tokens, supervised, longest, truncated, fullyMasked, tooLong);
+            read,
+            examples,
+            tokens,
+            supervised,
+            longest,
+            truncated,
+            shortened,
+            fullyMasked,
+            tooLong);
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
         origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
-    return new SupervisedDataset(List.copyOf(pages), report);
+    return sink.finish(report);
   }
 
   /** What one task made; with a failure, nothing else of it counts. */
   private record Chunk(
       TokenPage page,
       int truncated,
+      int shortened,
       List<Integer> fullyMasked,
       List<Integer> tooLong,
       @Nullable AlpacaException failure) {}
@@ -105,21 +136,26 @@ final class DatasetAssembler<R> {
     List<Integer> masked = new ArrayList<>();
     List<Integer> longer = new ArrayList<>();
     int cuts = 0;
+    int shorter = 0;
     for (int i = 0; i < records.size(); i++) {
       int index = firstIndex + i;
       try {
         ExampleMaker.Made made = maker.make(records.get(i));
         SupervisedExample example = made.example();
-        boolean cut = made.cut() || example.length() > options.maxLength();
+        if (example == null) {
+          masked.add(index);
+          continue;
+        }
+        boolean cut = made.cut() == Cut.END || example.length() > options.maxLength();
         if (cut && options.onTooLong() == OnTooLong.ERROR) {
           throw new DataException(
               "has "
                   + example.length()
                   + " tokens, more than maxLength "
                   + options.maxLength()
-                  + "; raise it, or choose onTooLong TRUNCATE or DROP");
+                  + "; raise it, or choose another onTooLong");
         }
-        if (cut && options.onTooLong() == OnTooLong.DROP) {
+        if (cut && options.onTooLong() != OnTooLong.TRUNCATE) {
           longer.add(index);
           continue;
         }
@@ -144,17 +180,21 @@ final class DatasetAssembler<R> {
         if (cut) {
           cuts++;
         }
+        if (made.cut() == Cut.FRONT) {
+          shorter++;
+        }
         page.add(index, example.ids(), example.labels());
       } catch (AlpacaException e) {
         return new Chunk(
             page.build(),
+            0,
             0,
             List.of(),
             List.of(),
             new DataException(origin + ", record " + index + ": " + e.getMessage(), e));
       }
     }
-    return new Chunk(page.build(), cuts, masked, longer, null);
+    return new Chunk(page.build(), cuts, shorter, masked, longer, null);
   }
 
   private void add(Chunk chunk) {
@@ -164,9 +204,10 @@ final class DatasetAssembler<R> {
     fullyMasked.addAll(chunk.fullyMasked());
     tooLong.addAll(chunk.tooLong());
     truncated += chunk.truncated();
+    shortened += chunk.shortened();
     TokenPage page = chunk.page();
     if (page.size() > 0) {
-      pages.add(page);
+      sink.add(page);
     }
     examples += page.size();
     for (int i = 0; i < page.size(); i++) {
@@ -195,9 +236,18 @@ final class DatasetAssembler<R> {
           read,
           options.maxLength());
     }
+    if (shortened > 0) {
+      log.warn(
+          "{}: {} of {} examples made to fit {} tokens by leaving out early turns or the beginning"
+              + " of the prompt",
+          origin,
+          shortened,
+          examples,
+          options.maxLength());
+    }
     if (truncated > 0) {
       log.warn(
-          "{}: {} of {} examples cut at {} tokens; they lost their closing EOS",
+          "{}: {} of {} examples cut at {} tokens; they lost the end of their answer",
           origin,
           truncated,
           examples,

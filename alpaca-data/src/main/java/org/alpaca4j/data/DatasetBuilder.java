@@ -1,10 +1,15 @@
 package org.alpaca4j.data;
 
 import java.nio.file.Path;
-import java.util.Iterator;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.alpaca4j.core.SpecialToken;
 import org.alpaca4j.core.Tokenizer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the builders of a {@link SupervisedDataset} have in common: where the records come from, and
@@ -14,23 +19,35 @@ import org.jspecify.annotations.Nullable;
  * @param <B> the builder itself
  */
 abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
-    permits SupervisedDataset.Builder, SupervisedDataset.ConversationsBuilder {
+    permits SupervisedDataset.Builder,
+        SupervisedDataset.ConversationsBuilder,
+        SupervisedDataset.AdgenBuilder {
+  private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
+
   final OneCall calls = new OneCall();
   private @Nullable Tokenizer tokenizer;
-  private @Nullable Path json;
-  private @Nullable Path jsonl;
-  private @Nullable List<R> records;
+  private @Nullable RecordSource<R> source;
   private int maxLength = 512;
   private SupervisedDataset.OnFullyMasked onFullyMasked = SupervisedDataset.OnFullyMasked.DROP;
   private SupervisedDataset.OnTooLong onTooLong = SupervisedDataset.OnTooLong.TRUNCATE;
   private int limit = Integer.MAX_VALUE;
+  private @Nullable Path cache;
 
   abstract B self();
 
-  /** Returns the records of a file, one by one. */
-  abstract Iterator<R> read(JsonRecords source);
+  /** Returns what reads a record of a file whose layout is not looked at. */
+  abstract Function<DataRecord, R> reader();
+
+  /** Returns what reads a record of a layout, or null if these are no records of this dataset. */
+  abstract @Nullable Function<DataRecord, R> reader(RecordLayout layout);
 
   abstract ExampleMaker<R> maker(Tokenizer tokenizer, DatasetAssembler.Options options);
+
+  /** Returns a record as plain values: all that its tokens depend on. */
+  abstract Object content(R record);
+
+  /** Returns this builder's own options as plain values, of which the tokens depend too. */
+  abstract List<? extends @Nullable Object> recipe(Tokenizer tokenizer);
 
   /** Sets the tokenizer; required. The dataset does not close it, and does not need it later. */
   public B tokenizer(Tokenizer value) {
@@ -42,26 +59,68 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
   /** Reads the records from one JSON array. */
   public B json(Path file) {
     firstSource("json");
-    json = file;
+    source = DataFile.json(file).map(reader());
     return self();
   }
 
   /** Reads the records from a file with one JSON object per line. */
   public B jsonl(Path file) {
     firstSource("jsonl");
-    jsonl = file;
+    source = DataFile.jsonl(file).map(reader());
+    return self();
+  }
+
+  /**
+   * Reads the records from a file of any known format and layout, as {@link DetectedFormat#of}
+   * finds them; the log says what was found and why.
+   *
+   * @throws DataException if that cannot be told, or the layout is not one for this dataset
+   */
+  public B file(Path file) {
+    firstSource("file");
+    DetectedFormat found = DetectedFormat.of(file);
+    Function<DataRecord, R> reader = reader(found.layout());
+    if (reader == null) {
+      throw new DataException(
+          found.explanation() + ", which this dataset does not take; use " + found.layout().use());
+    }
+    log.info("{}", found.explanation());
+    source = DataFile.of(file, found.format()).map(reader);
+    return self();
+  }
+
+  /** Takes the records from any source: mapped fields, mixtures, subsets. */
+  public B source(RecordSource<R> value) {
+    firstSource("source");
+    source = value;
     return self();
   }
 
   /** Takes the records from memory. */
   public B records(List<R> value) {
     firstSource("records");
-    records = List.copyOf(value);
+    source = RecordSource.of(value);
     return self();
   }
 
   private void firstSource(String property) {
-    calls.firstOf(property, "json, jsonl or records");
+    calls.firstOf(property, "json, jsonl, file, source or records");
+  }
+
+  /**
+   * Keeps the tokens in a file of this folder instead of in memory, and uses them again in later
+   * runs: the file is mapped, so the dataset can be larger than the memory. Its name is a hash of
+   * the records, the tokenizer and all options; another hash is another file, and files that are
+   * not needed any more can be deleted. It is written as a whole or not at all, and made anew if it
+   * is damaged; while a dataset is in use, its file must not be changed.
+   *
+   * <p>Each run reads the records once to compute the hash; only the first tokenises them, in a
+   * second pass.
+   */
+  public B cache(Path folder) {
+    calls.first("cache");
+    cache = folder;
+    return self();
   }
 
   /** Sets the maximal number of tokens of an example, its end token included; 512 by default. */
@@ -115,19 +174,46 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     if (tokenizer == null) {
       throw new IllegalArgumentException("tokenizer is not set; call tokenizer(...)");
     }
+    RecordSource<R> from = source;
+    if (from == null) {
+      throw new IllegalArgumentException(
+          "the data is not set; call json(...), jsonl(...), file(...), source(...) or records(...)");
+    }
     DatasetAssembler.Options options =
         new DatasetAssembler.Options(maxLength, onFullyMasked, onTooLong, limit);
     ExampleMaker<R> maker = maker(tokenizer, options);
-    if (records != null) {
-      return new DatasetAssembler<>("records", maker, options).assemble(records.iterator());
+    if (cache == null) {
+      return assemble(from, maker, options, PageSink.inMemory());
     }
-    Path file = json != null ? json : jsonl;
-    if (file == null) {
-      throw new IllegalArgumentException(
-          "the data is not set; call json(...), jsonl(...) or records(...)");
+    TokenCache tokens = new TokenCache(cache, key(tokenizer, from));
+    return tokens.open().orElseGet(() -> assemble(from, maker, options, tokens.writer()));
+  }
+
+  private SupervisedDataset assemble(
+      RecordSource<R> from,
+      ExampleMaker<R> maker,
+      DatasetAssembler.Options options,
+      PageSink pages) {
+    try (pages;
+        Stream<R> records = from.stream()) {
+      return new DatasetAssembler<R>(
+              from.name(), maker, options, record -> PlainValue.characters(content(record)), pages)
+          .assemble(records.iterator());
     }
-    try (JsonRecords source = json != null ? JsonRecords.array(file) : JsonRecords.lines(file)) {
-      return new DatasetAssembler<>(file.toString(), maker, options).assemble(read(source));
+  }
+
+  private byte[] key(Tokenizer used, RecordSource<R> from) {
+    PlainValue.Hash hash = new PlainValue.Hash();
+    hash.add(used.toJson());
+    for (SpecialToken role : SpecialToken.values()) {
+      hash.add(used.token(role).orElse(null));
     }
+    hash.add(Arrays.toString(used.prefixIds())).add(Arrays.toString(used.suffixIds()));
+    hash.add(getClass().getSimpleName()).add(recipe(used));
+    hash.add(maxLength).add(onFullyMasked.name()).add(onTooLong.name());
+    try (Stream<R> records = from.stream()) {
+      records.limit(limit).forEachOrdered(record -> hash.add(content(record)));
+    }
+    return hash.digest();
   }
 }

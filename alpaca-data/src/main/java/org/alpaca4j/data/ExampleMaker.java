@@ -1,19 +1,33 @@
 package org.alpaca4j.data;
 
+import org.jspecify.annotations.Nullable;
+
 /** Makes an example of a record; used by several threads at once. */
 interface ExampleMaker<R> {
   Made make(R record);
 
+  /** What was taken away from an example that was too long. */
+  enum Cut {
+    /** Nothing. */
+    NONE,
+    /** The end, where the answer is. */
+    END,
+    /** The beginning of the prompt, or early turns; all that is supervised is there. */
+    FRONT
+  }
+
   /**
    * An example as it was made of a record.
    *
-   * @param example ids and labels
-   * @param cut whether it was cut at the maximal length already
+   * @param example ids and labels; null if the record is to be left out
+   * @param cut what it has lost already
    */
-  record Made(SupervisedExample example, boolean cut) {
+  record Made(@Nullable SupervisedExample example, Cut cut) {
+
+    static final Made NOTHING = new Made(null, Cut.NONE);
 
     static Made whole(SupervisedExample example) {
-      return new Made(example, false);
+      return new Made(example, Cut.NONE);
     }
   }
 }

@@ -19,15 +19,23 @@ final class SegmentTokenizer {
     this.prefix = tokenizer.prefixIds();
     this.suffix = tokenizer.suffixIds();
     this.bos = tokenizer.bosId().orElse(-1);
-    this.eos =
-        tokenizer
-            .eosId()
-            .orElseThrow(
-                () ->
-                    new DataException(
-                        "the tokenizer names no end-of-sequence token, so a model could not learn to"
-                            + " stop; use tokenizer.withMissingSpecialTokens() or"
-                            + " withSpecialTokens(...)"));
+    this.eos = requiredEos(tokenizer);
+  }
+
+  static int requiredEos(Tokenizer tokenizer) {
+    return tokenizer
+        .eosId()
+        .orElseThrow(
+            () ->
+                new DataException(
+                    "the tokenizer names no end-of-sequence token, so a model could not learn to"
+                        + " stop; use tokenizer.withMissingSpecialTokens() or"
+                        + " withSpecialTokens(...)"));
+  }
+
+  /** As {@link #segments}; where that is too long, the prompt is cut from the left. */
+  ExampleMaker.Made promptFromLeft(String source, String target, int maxLength) {
+    return Truncation.promptFromLeft(segments(source, target), prefix.length, maxLength);
   }
 
   /**
@@ -75,7 +83,9 @@ final class SegmentTokenizer {
     }
     int[] labels = ids.clone();
     Arrays.fill(labels, 0, Math.min(masked, labels.length), IGNORE);
-    return new ExampleMaker.Made(new SupervisedExample(ids, labels), whole.length > maxLength);
+    return new ExampleMaker.Made(
+        new SupervisedExample(ids, labels),
+        whole.length > maxLength ? ExampleMaker.Cut.END : ExampleMaker.Cut.NONE);
   }
 
   // As transformers cuts: what the template puts at the end stays.

@@ -15,4 +15,9 @@ final class SplitMix64 {
     z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
     return z ^ (z >>> 31);
   }
+
+  /** The n-th number of a seed's sequence, uniform in [0, 1). */
+  static double uniform(long seed, long n) {
+    return (mix(mix(seed) + (n + 1) * GOLDEN_GAMMA) >>> 11) * 0x1.0p-53;
+  }
 }

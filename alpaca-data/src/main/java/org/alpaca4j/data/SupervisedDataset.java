@@ -1,10 +1,13 @@
 package org.alpaca4j.data;
 
 import java.util.Arrays;
-import java.util.Iterator;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.TreeMap;
+import java.util.function.Function;
+import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -55,12 +58,52 @@ public final class SupervisedDataset {
 
   /** What to do with an example that is longer than the maximal length. */
   public enum OnTooLong {
-    /** Cut it at the end, as is usual; {@link DataReport#truncated} counts it. */
+    /**
+     * Cut it at the end, as is usual, which takes the end of the answer; {@link
+     * DataReport#truncated} counts it.
+     */
     TRUNCATE,
+    /**
+     * Cut the prompt from the left, so that the answer stays whole; {@link DataReport#shortened}
+     * counts it. Where the answer alone is too long, as {@link #DROP}. For instructions in mode
+     * {@link Mode#SEGMENTS}.
+     */
+    TRUNCATE_PROMPT,
+    /**
+     * Leave out the oldest turns with their answers, as few as needed; the system's message and the
+     * last answer stay whole. {@link DataReport#shortened} counts it. Where that is not enough, as
+     * {@link #DROP}. For conversations.
+     */
+    DROP_TURNS,
     /** Leave it out; {@link DataReport#tooLong} lists it. */
     DROP,
     /** Refuse the data, naming its index. */
     ERROR
+  }
+
+  /** Which of the assistant's messages in a conversation are learnt. */
+  public enum Turns {
+    /** All but those with {@code "weight": 0}. */
+    ALL,
+    /** The last one, unless it has {@code "weight": 0}. */
+    LAST;
+
+    /** The indexes of the assistant's messages that are not learnt. */
+    BitSet skipped(List<ChatMessage> messages) {
+      BitSet skipped = new BitSet();
+      boolean later = false;
+      for (int i = messages.size() - 1; i >= 0; i--) {
+        ChatMessage message = messages.get(i);
+        if (message.role().equals("assistant")) {
+          boolean weightless =
+              message.extra().get(Conversation.WEIGHT) instanceof Number weight
+                  && weight.doubleValue() == 0;
+          skipped.set(i, weightless || (this == LAST && later));
+          later = true;
+        }
+      }
+      return skipped;
+    }
   }
 
   private final List<TokenPage> pages;
@@ -93,6 +136,11 @@ public final class SupervisedDataset {
     return new ConversationsBuilder();
   }
 
+  /** Returns a builder for records in the form of ADGEN. */
+  public static AdgenBuilder adgen() {
+    return new AdgenBuilder();
+  }
+
   /**
    * Returns a dataset of examples that are tokenised already.
    *
@@ -102,7 +150,12 @@ public final class SupervisedDataset {
     DatasetAssembler.Options asTheyAre =
         new DatasetAssembler.Options(
             Integer.MAX_VALUE, OnFullyMasked.ERROR, OnTooLong.TRUNCATE, Integer.MAX_VALUE);
-    return new DatasetAssembler<>("examples", ExampleMaker.Made::whole, asTheyAre)
+    return new DatasetAssembler<>(
+            "examples",
+            ExampleMaker.Made::whole,
+            asTheyAre,
+            SupervisedExample::length,
+            PageSink.inMemory())
         .assemble(examples.iterator());
   }
 
@@ -163,7 +216,15 @@ public final class SupervisedDataset {
         pages,
         stored,
         new DataReport(
-            indexes.length, indexes.length, tokens, supervised, longest, 0, List.of(), List.of()));
+            indexes.length,
+            indexes.length,
+            tokens,
+            supervised,
+            longest,
+            0,
+            0,
+            List.of(),
+            List.of()));
   }
 
   /**
@@ -255,14 +316,38 @@ public final class SupervisedDataset {
     }
 
     @Override
-    Iterator<InstructionRecord> read(JsonRecords source) {
-      return InstructionReader.toRecords(source);
+    Function<DataRecord, InstructionRecord> reader() {
+      return InstructionReader.alpaca();
+    }
+
+    @Override
+    @Nullable Function<DataRecord, InstructionRecord> reader(RecordLayout layout) {
+      return layout == RecordLayout.ALPACA ? reader() : null;
+    }
+
+    @Override
+    Object content(InstructionRecord record) {
+      return List.of(record.instruction(), record.input(), record.output());
+    }
+
+    @Override
+    List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
+      return List.of(template.withInput(), template.withoutInput(), mode.name());
     }
 
     @Override
     ExampleMaker<InstructionRecord> maker(Tokenizer tokenizer, DatasetAssembler.Options options) {
       SegmentTokenizer segments = new SegmentTokenizer(tokenizer);
       PromptTemplate prompts = template;
+      refuse(options, OnTooLong.DROP_TURNS, "is for conversations; choose TRUNCATE_PROMPT");
+      if (mode == Mode.SEGMENTS && options.onTooLong() == OnTooLong.TRUNCATE_PROMPT) {
+        return record ->
+            segments.promptFromLeft(
+                prompts.render(record.instruction(), record.input()),
+                record.output(),
+                options.maxLength());
+      }
+      refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for mode SEGMENTS; choose another one");
       if (mode == Mode.SEGMENTS) {
         return record ->
             ExampleMaker.Made.whole(
@@ -296,6 +381,7 @@ public final class SupervisedDataset {
       extends DatasetBuilder<Conversation, ConversationsBuilder> {
     private ChatMlPreprocessor.@Nullable LabelMask chatMl;
     private @Nullable ChatTemplate chatTemplate;
+    private Turns turns = Turns.ALL;
 
     private ConversationsBuilder() {}
 
@@ -317,33 +403,150 @@ public final class SupervisedDataset {
       return this;
     }
 
+    /** Sets which of the assistant's messages are learnt; {@link Turns#ALL} by default. */
+    public ConversationsBuilder turns(Turns value) {
+      calls.first("turns");
+      turns = value;
+      return this;
+    }
+
     @Override
     ConversationsBuilder self() {
       return this;
     }
 
     @Override
-    Iterator<Conversation> read(JsonRecords source) {
-      return ConversationReader.toConversations(source);
+    Function<DataRecord, Conversation> reader() {
+      return ConversationReader.messages();
+    }
+
+    @Override
+    @Nullable Function<DataRecord, Conversation> reader(RecordLayout layout) {
+      return switch (layout) {
+        case MESSAGES -> ConversationReader.messages();
+        case SHARE_GPT -> ConversationReader.shareGpt();
+        default -> null;
+      };
+    }
+
+    @Override
+    Object content(Conversation conversation) {
+      return List.of(
+          conversation.messages().stream().map(ChatMessage::toMap).toList(), conversation.tools());
+    }
+
+    @Override
+    List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
+      if (chatMl != null) {
+        return List.of(turns.name(), chatMl.name());
+      }
+      ChatTemplate template = template(tokenizer);
+      return List.of(turns.name(), template.source(), new TreeMap<>(template.specialTokens()));
     }
 
     @Override
     ExampleMaker<Conversation> maker(Tokenizer tokenizer, DatasetAssembler.Options options) {
+      refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose DROP_TURNS");
+      Function<Conversation, SupervisedExample> examples = examples(tokenizer);
+      if (options.onTooLong() == OnTooLong.DROP_TURNS) {
+        return conversation ->
+            Truncation.withoutOldTurns(conversation, examples, options.maxLength());
+      }
+      return conversation -> ExampleMaker.Made.whole(examples.apply(conversation));
+    }
+
+    private Function<Conversation, SupervisedExample> examples(Tokenizer tokenizer) {
+      Turns learnt = turns;
       if (chatMl != null) {
         ChatMlPreprocessor preprocessor = ChatMlPreprocessor.of(tokenizer, chatMl);
-        return conversation ->
-            ExampleMaker.Made.whole(preprocessor.example(conversation.messages()));
+        return conversation -> preprocessor.example(conversation.messages(), learnt);
       }
-      ChatTemplate template =
-          Optional.ofNullable(chatTemplate)
-              .or(tokenizer::chatTemplate)
-              .orElseThrow(
-                  () ->
-                      new DataException(
-                          "the tokenizer has no default chat template; set one with"
-                              + " chatTemplate(...), or use chatMl(...)"));
-      ConversationTokenizer conversations = new ConversationTokenizer(tokenizer, template);
-      return conversation -> ExampleMaker.Made.whole(conversations.example(conversation));
+      return new ConversationTokenizer(tokenizer, template(tokenizer), learnt)::example;
+    }
+
+    private ChatTemplate template(Tokenizer tokenizer) {
+      return Optional.ofNullable(chatTemplate)
+          .or(tokenizer::chatTemplate)
+          .orElseThrow(
+              () ->
+                  new DataException(
+                      "the tokenizer has no default chat template; set one with"
+                          + " chatTemplate(...), or use chatMl(...)"));
+    }
+  }
+
+  /**
+   * Builds a dataset of records in the form of ADGEN, as {@link AdgenPreprocessor} makes them.
+   * Records with an empty content or summary are left out and count as {@link
+   * DataReport#fullyMasked}. Each setter can be called once. Not thread-safe.
+   */
+  public static final class AdgenBuilder extends DatasetBuilder<AdgenRecord, AdgenBuilder> {
+    private AdgenPreprocessor.Prompt prompt = AdgenPreprocessor.Prompt.WRAPPED;
+    private int maxSourceLength = 64;
+    private int maxTargetLength = 64;
+
+    private AdgenBuilder() {}
+
+    /** Sets the prompt; {@link AdgenPreprocessor.Prompt#WRAPPED} by default. */
+    public AdgenBuilder prompt(AdgenPreprocessor.Prompt value) {
+      calls.first("prompt");
+      prompt = value;
+      return this;
+    }
+
+    /** Sets the maximal number of tokens of the prompt, BOS included; 64 by default. */
+    public AdgenBuilder maxSourceLength(int tokens) {
+      calls.first("maxSourceLength");
+      maxSourceLength = tokens;
+      return this;
+    }
+
+    /** Sets the maximal number of tokens of the answer, EOS included; 64 by default. */
+    public AdgenBuilder maxTargetLength(int tokens) {
+      calls.first("maxTargetLength");
+      maxTargetLength = tokens;
+      return this;
+    }
+
+    @Override
+    AdgenBuilder self() {
+      return this;
+    }
+
+    @Override
+    Function<DataRecord, AdgenRecord> reader() {
+      return AdgenReader.adgen();
+    }
+
+    @Override
+    @Nullable Function<DataRecord, AdgenRecord> reader(RecordLayout layout) {
+      return layout == RecordLayout.ADGEN ? reader() : null;
+    }
+
+    @Override
+    Object content(AdgenRecord record) {
+      return List.of(
+          record.content(),
+          record.summary(),
+          record.history().stream().map(r -> List.of(r.question(), r.answer())).toList());
+    }
+
+    @Override
+    List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
+      return List.of(prompt.name(), maxSourceLength, maxTargetLength);
+    }
+
+    @Override
+    ExampleMaker<AdgenRecord> maker(Tokenizer tokenizer, DatasetAssembler.Options options) {
+      refuse(options, OnTooLong.DROP_TURNS, "is for conversations; choose TRUNCATE or DROP");
+      refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose TRUNCATE or DROP");
+      return AdgenPreprocessor.of(tokenizer, prompt, maxSourceLength, maxTargetLength)::make;
+    }
+  }
+
+  private static void refuse(DatasetAssembler.Options options, OnTooLong policy, String why) {
+    if (options.onTooLong() == policy) {
+      throw new IllegalArgumentException("onTooLong " + policy + " " + why);
     }
   }
 }

@@ -144,7 +144,9 @@ class ConversationTokenizerTest {
   }
 
   private static SupervisedExample example(String template, Conversation conversation) {
-    return new ConversationTokenizer(tokenizer, ChatTemplate.of(template)).example(conversation);
+    return new ConversationTokenizer(
+            tokenizer, ChatTemplate.of(template), SupervisedDataset.Turns.ALL)
+        .example(conversation);
   }
 
   private static int[] supervised(SupervisedExample example) {

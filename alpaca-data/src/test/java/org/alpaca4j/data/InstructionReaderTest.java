@@ -93,7 +93,8 @@ class InstructionReaderTest {
 
     assertThatThrownBy(() -> InstructionReader.readJsonl(lines))
         .isInstanceOf(DataException.class)
-        .hasMessageContaining(lines + ", line 2, record 1: not readable as JSON");
+        .hasMessageContaining(
+            lines + ", line 2, record 1, field \"instruction\": not readable as JSON");
   }
 
   @Test
@@ -149,11 +150,11 @@ class InstructionReaderTest {
   @Test
   void refusesBytesThatAreNotUtf8() throws IOException {
     Path file = folder.resolve("latin1.jsonl");
-    Files.write(file, new byte[] {'{', '"', (byte) 0xE4, '"', ':', '1', '}'});
+    Files.write(file, new byte[] {'{', '"', 'a', '"', ':', '"', (byte) 0xE4, '"', '}'});
 
     assertThatThrownBy(() -> InstructionReader.readJsonl(file))
         .isInstanceOf(DataException.class)
-        .hasMessageContaining("line 1, record 0: is not UTF-8");
+        .hasMessageContaining("line 1, record 0, field \"a\": is not UTF-8");
   }
 
   @Test
@@ -170,7 +171,10 @@ class InstructionReaderTest {
 
   @Test
   void readsConversationsAndNamesTheMessageAtFault() throws IOException {
-    Path good = file("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n");
+    Path good =
+        file(
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\","
+                + " \"content\": \"ho\"}]}\n");
     assertThat(ConversationReader.readJsonl(good).get(0).messages().get(0).content())
         .isEqualTo("hi");
 

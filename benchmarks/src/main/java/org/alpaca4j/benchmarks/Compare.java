@@ -262,6 +262,43 @@ public final class Compare {
     return 0;
   }
 
+  @Command(description = "Reading and tokenising a large file of JSON lines, memory bounded.")
+  int corpus(
+      @Mixin Common common,
+      @Option(names = "--data", required = true, description = "records to repeat") Path data,
+      @Option(names = "--out", required = true, description = "folder for file and caches")
+          Path out,
+      @Option(names = "--megabytes", defaultValue = "1000") int megabytes,
+      @Option(names = "--max-length", defaultValue = "512") int maxLength) {
+    Path file = CorpusPreparation.repeat(data, out, megabytes);
+    List<String> arguments =
+        List.of(
+            "--tokenizer", common.model.toString(),
+            "--data", file.toString(),
+            "--out", out.toString(),
+            "--max-length", Integer.toString(maxLength));
+    Map<String, List<JsonNode>> reports =
+        common.run(
+            List.of(
+                common.java(OURS, CorpusPreparation.class, arguments),
+                common.python("datasets, load and map", "corpus.py", arguments)));
+    print("### %d MB of JSON lines, %d threads\n", megabytes, common.threads);
+    print("| side | records | records/s | Alpaca4j ÷ it | tokens | peak MiB |");
+    print("| --- | --- | --- | --- | --- | --- |");
+    String speed = "records_per_second";
+    reports.forEach(
+        (name, side) ->
+            print(
+                "| %s | %d | %.0f | %.2f | %d | %.0f |",
+                name,
+                side.get(0).path("records").asInt(),
+                median(side, speed),
+                median(of(reports, OURS), speed) / median(side, speed),
+                side.get(0).path("tokens").path("nonpad").asLong(),
+                median(side, "peak_rss_mb")));
+    return 0;
+  }
+
   @Command(description = "Process start to first logits, prefill and greedy decoding.")
   int generation(
       @Mixin Common common,
