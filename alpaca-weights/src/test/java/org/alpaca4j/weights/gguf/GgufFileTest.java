@@ -15,6 +15,7 @@ import java.util.Random;
 import org.alpaca4j.core.AlpacaException;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -172,6 +173,18 @@ class GgufFileTest {
     assertThatThrownBy(() -> GgufImport.builder(file).build().write(folder.resolve("out")))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContainingAll("block_count is 9999", "only 0 tensors");
+  }
+
+  @Test
+  void makesNoDivisorsForAHeadOfAnyWidth() throws IOException {
+    ModelConfig config = TinyModel.config("llama").headDim(1 << 30).build();
+    float[] divisors = {1, 8};
+
+    try (GgufFile file = GgufFile.open(write(header(0, 0).pad(32)))) {
+      assertThatThrownBy(() -> Llama3Frequencies.scaling(file, divisors, config, 8192))
+          .isInstanceOf(UnsupportedModelException.class)
+          .hasMessageContaining("rope_freqs.weight is not Llama 3's");
+    }
   }
 
   @Test

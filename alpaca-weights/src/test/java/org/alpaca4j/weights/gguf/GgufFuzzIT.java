@@ -10,6 +10,7 @@ import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,9 +32,12 @@ class GgufFuzzIT {
 
   @TempDir Path temporary;
 
+  /** A sound file, and how many bytes stand before its tensors. */
+  private record Sound(byte[] bytes, int head) {}
+
   @Test
   void ggufFiles() throws IOException {
-    List<byte[]> sound =
+    List<Sound> sound =
         List.of(
             model("llama", "llama", RopeScaling.DEFAULT),
             model("llama", "gpt2", RopeScaling.llama3(8, 1, 4, 64)),
@@ -45,12 +49,11 @@ class GgufFuzzIT {
         BASE_BYTES,
         random -> {
           Mutator mutator = new Mutator(random);
-          byte[] file = mutator.pick(sound);
-          int head = mutator.oneIn(8) ? file.length : headerLength(file);
-          byte[] header = new byte[head];
-          System.arraycopy(file, 0, header, 0, head);
-          byte[] changed = mutator.bytes(header, mutator.pick(sound));
-          return Map.of("model.gguf", Mutator.replace(file, 0, head, changed));
+          Sound file = mutator.pick(sound);
+          int head = mutator.oneIn(8) ? file.bytes.length : file.head;
+          byte[] header = Arrays.copyOf(file.bytes, head);
+          byte[] changed = mutator.bytes(header, mutator.pick(sound).bytes);
+          return Map.of("model.gguf", Mutator.replace(file.bytes, 0, head, changed));
         },
         (folder, meter) -> read(folder.resolve("model.gguf"), folder.resolve("out"), meter));
   }
@@ -94,7 +97,7 @@ class GgufFuzzIT {
 
   // ---- files
 
-  private byte[] model(String family, String tokenizer, RopeScaling scaling) throws IOException {
+  private Sound model(String family, String tokenizer, RopeScaling scaling) throws IOException {
     ModelConfig config =
         TinyModel.config(family)
             .hiddenSize(8)
@@ -136,7 +139,7 @@ class GgufFuzzIT {
   }
 
   /** One row of each type, and each kind of metadata. */
-  private byte[] everyType() throws IOException {
+  private Sound everyType() throws IOException {
     Map<String, GgufValue> metadata = new LinkedHashMap<>();
     for (GgufValue.Kind kind : GgufValue.Kind.values()) {
       Object value =
@@ -168,7 +171,7 @@ class GgufFuzzIT {
     return new GgufValue.Elements(GgufValue.Kind.ARRAY, 2, bytes.flip());
   }
 
-  private byte[] write(Map<String, GgufValue> metadata, List<GgufTensor> tensors, float[] divisors)
+  private Sound write(Map<String, GgufValue> metadata, List<GgufTensor> tensors, float[] divisors)
       throws IOException {
     Path file = temporary.resolve("sound.gguf");
     new GgufWriter(file, metadata, tensors)
@@ -183,20 +186,9 @@ class GgufFuzzIT {
               }
               out.write(ByteBuffer.wrap(bytes));
             });
-    return Files.readAllBytes(file);
-  }
-
-  private int headerLength(byte[] sound) {
-    return Math.min(sound.length, headers.computeIfAbsent(sound, this::firstTensor));
-  }
-
-  private final Map<byte[], Integer> headers = new java.util.IdentityHashMap<>();
-
-  private int firstTensor(byte[] sound) {
-    try (GgufFile gguf = GgufFile.open(Files.write(temporary.resolve("sound.gguf"), sound))) {
-      return gguf.tensors().stream().mapToInt(tensor -> (int) tensor.offset()).min().orElseThrow();
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+    try (GgufFile gguf = GgufFile.open(file)) {
+      long head = gguf.tensors().stream().mapToLong(GgufTensor::offset).min().orElseThrow();
+      return new Sound(Files.readAllBytes(file), (int) head);
     }
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -61,6 +62,30 @@ class UnpicklerTest {
       return truth ? "True" : "False";
     }
     return value instanceof String text ? "'" + text + "'" : value.toString();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"I7", "L12L", "Vab", "p3", "(t", "(l", "(d"})
+  void anOperationAllocatesLittleMoreThanItsBytes(String operation) throws IOException {
+    PickleWriter many = pickle().ops("N");
+    for (int i = 0; i < 5000; i++) {
+      many.ops(operation).ops(operation.startsWith("(") ? "" : "\n");
+    }
+    byte[] pickle = many.ops(operation.startsWith("p") ? "." : "(t.").stop();
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    long allocated = 0;
+    for (int run = 0; run < 3; run++) { // the first one loads classes
+      long before = threads.getThreadAllocatedBytes(Thread.currentThread().getId());
+      try {
+        load(pickle);
+      } catch (PickleException e) {
+        assertThat(e).hasMessageContaining("further values on the stack");
+      }
+      allocated = threads.getThreadAllocatedBytes(Thread.currentThread().getId()) - before;
+    }
+
+    assertThat(allocated / pickle.length).isLessThan(64);
   }
 
   @Test
