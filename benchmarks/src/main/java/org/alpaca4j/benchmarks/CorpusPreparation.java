@@ -66,8 +66,7 @@ public final class CorpusPreparation implements Callable<Integer> {
       report.put("records", dataset.report().records());
       report.put("tokens", Map.of("nonpad", dataset.report().tokens()));
       report.put("seconds", Measuring.round(seconds, 3));
-      report.put(
-          "records_per_second", Measuring.round(dataset.report().records() / seconds, 1));
+      report.put("records_per_second", Measuring.round(dataset.report().records() / seconds, 1));
       report.put("peak_rss_mb", Measuring.round(Measuring.peakMegabytes(), 1));
       Measuring.emit(report);
     } finally {
