@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -16,6 +17,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.StagedFolder;
 
 /**
  * Finds and opens the files of a checkpoint: which format, one file or shards, and whether the
@@ -215,7 +217,8 @@ record CheckpointFiles(
     boolean plain =
         shard.endsWith(format.extension)
             && shard.length() <= MAX_NAME_LENGTH
-            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
+            && shard.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ')
+            && isFileName(shard);
     if (!plain) {
       throw new CheckpointException(
           index
@@ -226,6 +229,15 @@ record CheckpointFiles(
               + "'; a shard must be a "
               + format.extension
               + " file of the same folder, named without a path");
+    }
+  }
+
+  /** Half a surrogate pair, for one, cannot be in the name of a file. */
+  private static boolean isFileName(String name) {
+    try {
+      return Path.of(name).getNameCount() == 1;
+    } catch (InvalidPathException e) {
+      return false;
     }
   }
 
@@ -280,11 +292,11 @@ record CheckpointFiles(
     }
     if (name.contains("consolidated.")) {
       return "it belongs to Meta's release: convert that to a Hugging Face folder with"
-          + " alpaca-weights, or open the file itself";
+          + " CheckpointConverter (alpaca-weights), or open the file itself";
     }
     if (name.endsWith(".gguf")) {
-      return "GGUF is not read here: convert it with alpaca-weights, or take the model's"
-          + " safetensors files";
+      return "GGUF is not read here: make a Hugging Face folder of it with GgufImport"
+          + " (alpaca-weights), or take the model's safetensors files";
     }
     return "safetensors and PyTorch (.bin, .pth, .pt) files are read: a folder names them by "
         + Format.SAFETENSORS.single

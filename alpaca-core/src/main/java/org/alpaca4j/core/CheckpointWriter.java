@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,7 @@ import java.util.function.UnaryOperator;
 import org.alpaca4j.core.SafetensorsLayout.Declared;
 import org.alpaca4j.core.SafetensorsLayout.Shard;
 import org.alpaca4j.core.internal.ParallelTasks;
+import org.alpaca4j.core.internal.StagedFolder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -275,8 +277,8 @@ public final class CheckpointWriter {
   /**
    * Writes the checkpoint.
    *
-   * @param source is asked once for each declared tensor, in the order of the files; thread-safe if
-   *     {@link Builder#threads} is more than 1
+   * @param source is asked once for each declared tensor: in the order of the files, or, if {@link
+   *     Builder#threads} is more than 1, the largest first and by several threads
    * @throws CheckpointException naming the path and the cause, if the target exists and may not be
    *     replaced, the disk is full or not writable, a source fails or supplies more or fewer bytes
    *     than declared. The target is then as it was before
@@ -381,7 +383,10 @@ public final class CheckpointWriter {
         channels.add(channel);
         begin(shard, outputs.apply(channel::write), jobs);
       }
-      writeTensors(jobs, source);
+      try (WriteBehind behind = WriteBehind.of(channels)) {
+        writeTensors(jobs, source, behind);
+        behind.finish();
+      }
     } finally {
       for (FileChannel channel : channels) {
         channel.close();
@@ -404,9 +409,14 @@ public final class CheckpointWriter {
     }
   }
 
-  private void writeTensors(List<Job> jobs, TensorSource source) throws IOException {
+  private void writeTensors(List<Job> jobs, TensorSource source, WriteBehind behind)
+      throws IOException {
+    if (threads > 1) {
+      // A large tensor begun last would leave the other threads idle.
+      jobs.sort(Comparator.comparingLong((Job job) -> job.tensor.byteLength()).reversed());
+    }
     try {
-      ParallelTasks.forEach(threads, jobs, job -> writeTensor(job, source));
+      ParallelTasks.forEach(threads, jobs, job -> writeTensor(job, source, behind));
     } catch (IOException | RuntimeException e) {
       throw e;
     } catch (Exception e) {
@@ -414,9 +424,9 @@ public final class CheckpointWriter {
     }
   }
 
-  private void writeTensor(Job job, TensorSource source) {
+  private void writeTensor(Job job, TensorSource source, WriteBehind behind) {
     Declared tensor = job.tensor;
-    TensorChannel channel = new TensorChannel(job);
+    TensorChannel channel = new TensorChannel(job, behind);
     String where = "tensor '" + tensor.name() + "' in " + job.file + ": ";
     try {
       source.write(tensor.name(), channel);
@@ -454,11 +464,13 @@ public final class CheckpointWriter {
   /** What a source writes to: counts, and refuses what is too much. */
   private static final class TensorChannel implements WritableByteChannel {
     private final Job job;
+    private final WriteBehind behind;
     private long written;
     private boolean open = true;
 
-    TensorChannel(Job job) {
+    TensorChannel(Job job, WriteBehind behind) {
       this.job = job;
+      this.behind = behind;
     }
 
     @Override
@@ -473,6 +485,7 @@ public final class CheckpointWriter {
       }
       writeFully(job.output, bytes, job.position + written);
       written += length;
+      behind.written(length);
       return length;
     }
 

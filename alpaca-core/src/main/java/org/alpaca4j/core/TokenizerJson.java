@@ -95,10 +95,15 @@ final class TokenizerJson {
     return new TokenizerJson(bytes, vocabulary, added, start, end);
   }
 
-  private static Entry entry(Map<?, ?> map, String origin) {
-    if (!(map.get("id") instanceof Number id) || !(map.get("content") instanceof String content)) {
+  private static Entry entry(@Nullable Map<?, ?> map, String origin) {
+    if (map == null
+        || !(map.get("id") instanceof Number id)
+        || !(map.get("content") instanceof String content)) {
+      // Its fields alone: the text of deeply nested values would be of any size.
       throw new TokenizerException(
-          origin + ": an entry of added_tokens has no id or no content: " + map);
+          origin
+              + ": an entry of added_tokens has no id or no content: "
+              + (map == null ? "null" : "it has " + map.keySet()));
     }
     return new Entry(id.intValue(), addedToken(content, map));
   }

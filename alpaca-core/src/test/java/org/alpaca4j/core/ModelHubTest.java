@@ -23,10 +23,13 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -459,6 +462,56 @@ class ModelHubTest {
     assertThat(other.join()).isEqualTo(folder);
     assertThat(folder.resolve(WEIGHTS)).hasBinaryContent(hub.files.get(WEIGHTS));
     assertThat(hub.storageRequests).containsExactly(WEIGHTS + " whole");
+  }
+
+  @Test
+  void fetchesOnceForTwoProcessesAtOnce() throws Exception {
+    List<Process> processes = List.of(inAnotherProcess(), inAnotherProcess());
+
+    for (Process process : processes) {
+      assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
+      assertThat(process.exitValue()).isZero();
+    }
+    Path snapshot = repository().resolve("snapshots").resolve(FakeHub.COMMIT);
+    assertThat(snapshot.resolve(WEIGHTS)).hasBinaryContent(hub.files.get(WEIGHTS));
+    assertThat(hub.storageRequests).containsExactly(WEIGHTS + " whole");
+    assertThat(names(blob(WEIGHTS).getParent())).noneMatch(name -> name.endsWith(".incomplete"));
+  }
+
+  private Process inAnotherProcess() throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            Download.class.getName(),
+            hub.endpoint(),
+            home.toString())
+        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .start();
+  }
+
+  /** Downloads the model from an endpoint to the cache of a home folder. */
+  static final class Download {
+    private Download() {}
+
+    public static void main(String[] args) {
+      ModelHub.builder(Map.of("HF_ENDPOINT", args[0]), Path.of(args[1])).build().folder(FakeHub.ID);
+    }
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void namesADiskThatFillsUpMeanwhile() throws IOException {
+    Files.createDirectories(blob(WEIGHTS).getParent());
+    Files.createSymbolicLink(incomplete(WEIGHTS), Path.of("/dev/full"));
+
+    assertThat(failure())
+        .hasMessageContainingAll(hub.etag(WEIGHTS) + ".incomplete", "is the disk full?");
+    assertThat(blob(WEIGHTS)).doesNotExist();
+
+    Files.delete(incomplete(WEIGHTS));
+    assertThat(folder().resolve(WEIGHTS)).hasBinaryContent(hub.files.get(WEIGHTS));
   }
 
   @Test

@@ -273,6 +273,32 @@ class PytorchFileTest {
   }
 
   @Test
+  void aCompressedPickleMuchLargerThanTheFileIsRefused() throws IOException {
+    PickleWriter pickle = new PickleWriter();
+    for (int i = 0; i < 20_000; i++) {
+      pickle.ops("]");
+    }
+    write(new ZipWriter().deflated("a/data.pkl", pickle.stop()).finish());
+    assertRefused("data.pkl' is said to have 20003 bytes, more than the whole file");
+  }
+
+  @Test
+  void tensorsThatShareOneLongShapeAreRefused() throws IOException {
+    TorchFile torch = new TorchFile().storage("0", counting(1));
+    PickleWriter pickle = torch.pickle();
+    long[] ones = new long[64];
+    Arrays.fill(ones, 1);
+    pickle.global("torch._utils", "_rebuild_tensor").ops("((").text("storage");
+    pickle.global("torch", "FloatStorage").text("0").text("cpu").integer(1).ops("tQ");
+    pickle.integer(0).integers(ones).integers(ones).ops("t").raw('q', 0).ops("R0");
+    for (int i = 0; i < 100; i++) {
+      pickle.global("torch._utils", "_rebuild_tensor").raw('h', 0).ops("R0");
+    }
+    write(torch.bytes());
+    assertRefused("its calls share lists or tuples, of more values than it has bytes");
+  }
+
+  @Test
   void aTensorThatIsMuchLargerThanTheFileIsRefused() throws IOException {
     write(
         new TorchFile()
@@ -489,6 +515,12 @@ class PytorchFileTest {
 
   private void writeIndex(String json) throws IOException {
     Files.writeString(folder.resolve("pytorch_model.bin.index.json"), json.replace('\'', '"'));
+  }
+
+  @Test
+  void aShardWhoseNameNoFileCanHaveIsRefused() throws IOException {
+    writeIndex("{'weight_map':{'w':'\\ud800.bin'}}");
+    assertRefused("a shard must be a .bin file of the same folder");
   }
 
   @Test

@@ -260,6 +260,19 @@ class TokenizerTest {
   }
 
   @Test
+  void refusesAnAddedTokenThatIsNone() throws IOException {
+    String deep = "[".repeat(900) + "]".repeat(900);
+    for (String token : List.of("null", "{\"id\": 1, \"content\": " + deep + "}")) {
+      Path file = folder.resolve("tokenizer.json");
+      Files.writeString(file, "{\"added_tokens\": [" + token + "], \"model\": {}}");
+      assertThatThrownBy(() -> Tokenizer.load(file))
+          .isInstanceOf(TokenizerException.class)
+          .hasMessageContaining("an entry of added_tokens has no id or no content")
+          .satisfies(e -> assertThat(e.getMessage().length()).isLessThan(400));
+    }
+  }
+
+  @Test
   void saysWhatAFolderWithoutTokenizerJsonHolds() throws IOException {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> Tokenizer.load(empty))

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.alpaca4j.core.internal.pickle.PickleWriter;
 
 /** Makes files as {@code torch.save} writes them. */
@@ -14,6 +15,8 @@ final class TorchFile {
   private final Map<String, byte[]> storages = new LinkedHashMap<>();
   private final PickleWriter pickle = new PickleWriter();
   private boolean legacy;
+  private boolean compressed;
+  private UnaryOperator<byte[]> edit = UnaryOperator.identity();
 
   TorchFile() {
     pickle.global("collections", "OrderedDict").ops(")R");
@@ -22,6 +25,18 @@ final class TorchFile {
   /** Writes the format before PyTorch 1.6. */
   TorchFile legacy() {
     legacy = true;
+    return this;
+  }
+
+  /** Compresses pickle and storages, as torch.save never does. */
+  TorchFile compressed() {
+    compressed = true;
+    return this;
+  }
+
+  /** Changes the finished pickle. */
+  TorchFile edited(UnaryOperator<byte[]> change) {
+    edit = change;
     return this;
   }
 
@@ -112,10 +127,18 @@ final class TorchFile {
 
   /** Adds the entries to an archive. */
   ZipWriter zip(String root, ZipWriter zip, String byteOrder) {
-    zip.stored(root + "data.pkl", pickle.stop());
+    entry(zip, root + "data.pkl", edit.apply(pickle.stop()));
     zip.stored(root + "byteorder", byteOrder.getBytes(StandardCharsets.UTF_8));
-    storages.forEach((key, bytes) -> zip.stored(root + "data/" + key, bytes));
+    storages.forEach((key, bytes) -> entry(zip, root + "data/" + key, bytes));
     return zip;
+  }
+
+  private void entry(ZipWriter zip, String name, byte[] bytes) {
+    if (compressed) {
+      zip.deflated(name, bytes);
+    } else {
+      zip.stored(name, bytes);
+    }
   }
 
   private byte[] legacyBytes() {
@@ -124,7 +147,7 @@ final class TorchFile {
     file.writeBytes(new PickleWriter().integer(magic).stop());
     file.writeBytes(new PickleWriter().integer(1001).stop());
     file.writeBytes(new PickleWriter().ops("}").text("little_endian").raw(0x88).ops("s").stop());
-    file.writeBytes(pickle.stop());
+    file.writeBytes(edit.apply(pickle.stop()));
     PickleWriter keys = new PickleWriter().ops("](");
     storages.keySet().forEach(keys::text);
     file.writeBytes(keys.ops("e").stop());

@@ -3,8 +3,6 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.DType;
@@ -26,7 +24,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray scratch;
+  private final NDArray[] lossRoom;
 
   /**
    * Prepares passes over a model.
@@ -48,8 +46,7 @@ final class ModelPass implements AutoCloseable {
         refresh(i);
       }
     }
-    scratch =
-        manager.create(new Shape(lossChunkTokens, decoder.config().vocabSize()), DataType.FLOAT32);
+    lossRoom = decoder.lossRoom(manager, lossChunkTokens, compute);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -83,7 +80,7 @@ final class ModelPass implements AutoCloseable {
               x,
               supervision.rows(scope),
               supervision.targets(scope),
-              scratch,
+              lossRoom,
               embedding(),
               head())
           .toFloatArray();
@@ -94,14 +91,12 @@ final class ModelPass implements AutoCloseable {
    * Returns the summed cross entropy of a batch's supervised tokens, and writes the gradients of
    * {@code scale} times that sum.
    *
-   * @param workspace holds the activations; null: keep the layers' inputs only, and compute each
-   *     layer again in the backward pass
    * @param accumulate add to the gradients, instead of overwriting them
    */
   double forwardBackward(
       PackedBatch batch,
       double scale,
-      @Nullable Workspace workspace,
+      Workspace workspace,
       Gradients gradients,
       boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
@@ -110,16 +105,18 @@ final class ModelPass implements AutoCloseable {
       NDArray[] x = new NDArray[layers() + 1];
       NDArray[][] room = new NDArray[layers()][];
       NDArray[] @Nullable [] more = new NDArray[layers()][];
+      NDArray[] scratch = workspace.scratch(scope, batch.tokens());
       x[0] = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
         UnitTensors unit = weights.get(1 + layer);
-        if (workspace == null) {
-          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit);
-        } else {
-          room[layer] = workspace.activations(scope, layer, batch.tokens());
-          NDList kept = decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer]);
+        room[layer] = workspace.activations(scope, layer, batch.tokens());
+        if (workspace.keepsActivations()) {
+          NDList kept =
+              decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer], scratch);
           more[layer] = kept.toArray(new NDArray[0]);
           x[layer + 1] = room[layer][0];
+        } else {
+          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit);
         }
       }
 
@@ -135,7 +132,7 @@ final class ModelPass implements AutoCloseable {
               supervision.rows(scope),
               supervision.targets(scope),
               scale,
-              scratch,
+              lossRoom,
               embedding(),
               head(),
               embeddingGradient,
@@ -151,7 +148,8 @@ final class ModelPass implements AutoCloseable {
                   layer,
                   x[layer],
                   dx,
-                  workspace == null ? room(step, batch.tokens()) : room[layer],
+                  room[layer],
+                  scratch,
                   more[layer],
                   input,
                   weights.get(1 + layer),
@@ -165,16 +163,6 @@ final class ModelPass implements AutoCloseable {
       decoder.embedBackward(input, dx, embeddingGradient);
       return loss;
     }
-  }
-
-  /** Room for one layer that is computed again. */
-  private NDArray[] room(NDManager scope, int tokens) {
-    return decoder.roomWidths().stream()
-        .map(
-            width ->
-                Tensors.view(
-                    scope, Tensors.empty(scope, tokens * width, compute), 0, tokens, width))
-        .toArray(NDArray[]::new);
   }
 
   private static double sum(float[] values) {

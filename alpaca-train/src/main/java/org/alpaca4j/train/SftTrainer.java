@@ -11,9 +11,8 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
-import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
-import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.torch.NativeMemory;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
@@ -86,6 +85,7 @@ public final class SftTrainer {
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
     checkpoints.prepare();
+    NativeMemory.giveBackWhatIsFree();
 
     try (NDManager manager = weights.manager().newSubManager();
         TorchProgram program =
@@ -93,10 +93,15 @@ public final class SftTrainer {
                 manager.getDevice(), SftTrainer.class, OPTIMIZER_CONSTANTS, "optimizer.py");
         ModelPass pass =
             new ModelPass(weights, config.precision().dtype(), config.lossChunkTokens());
-        Workspace workspace = workspace(manager, order.maxTokens(totalSteps, dataset::length));
+        Workspace workspace =
+            new Workspace(
+                manager,
+                weights.decoder(),
+                order.maxTokens(totalSteps, dataset::length),
+                config.precision().dtype(),
+                !config.activationRecomputation());
         Gradients gradients =
-            new Gradients(
-                manager, weights.decoder().units(), accumulates() ? null : workspace, program);
+            new Gradients(manager, weights.decoder().units(), gradientsIn(workspace), program);
         AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
       tell(l -> l.started(plan(totalSteps)));
 
@@ -141,7 +146,7 @@ public final class SftTrainer {
 
   /** Runs a window's micro-batches; returns the mean loss of its supervised tokens. */
   private static double forwardBackward(
-      ModelPass pass, Window window, @Nullable Workspace workspace, Gradients gradients) {
+      ModelPass pass, Window window, Workspace workspace, Gradients gradients) {
     double scale = 1.0 / window.supervisedTokens();
     double sum = 0;
     boolean accumulate = false;
@@ -196,23 +201,10 @@ public final class SftTrainer {
     }
   }
 
-  /** Memory for the activations, unless they are computed again. */
-  private @Nullable Workspace workspace(NDManager manager, int maxTokens) {
-    if (config.activationRecomputation()) {
-      return null;
-    }
-    Decoder decoder = model.internals().decoder();
-    List<UnitLayout> units = decoder.units();
-    return new Workspace(
-        manager,
-        units.subList(1, units.size() - 1),
-        decoder.roomWidths(),
-        maxTokens,
-        config.precision().dtype());
-  }
-
-  private boolean accumulates() {
-    return config.gradientAccumulationSteps() > 1;
+  /** Where the layers' gradients lie; null: in fp32 memory of their own. */
+  private @Nullable Workspace gradientsIn(Workspace workspace) {
+    boolean accumulates = config.gradientAccumulationSteps() > 1;
+    return workspace.keepsActivations() && !accumulates ? workspace : null;
   }
 
   private TrainingListener.Plan plan(int totalSteps) {
@@ -233,7 +225,7 @@ public final class SftTrainer {
   }
 
   /** Elements that the optimizer converts and updates at once. */
-  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 22);
+  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 19);
 
   /** Collects what a trainer works with. Not thread-safe. */
   public static final class Builder {

@@ -5,54 +5,86 @@ import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.Tensors;
 
 /**
- * The memory in which a training step keeps what its backward pass needs, allocated once: one slab
- * for each layer's activations. Slab {@code i + 1} is free again when layer i runs backward, and
- * then takes layer i's gradients: so activations and gradients are never both whole in memory, and
- * no step allocates or returns large blocks.
+ * The memory in which a training step computes, allocated once, so that no step allocates or
+ * returns large blocks: one slab for each layer's activations, and one for what lives no longer
+ * than a layer's call. Slab {@code i + 1} is free again when layer i runs backward, and then takes
+ * layer i's gradients: so activations and gradients are never both whole in memory. Where
+ * activations are computed again instead of kept, one slab of them serves all layers.
  */
 final class Workspace implements AutoCloseable {
   private final NDManager manager;
-  private final List<Long> widths;
+  private final Decoder decoder;
+  private final boolean keeps;
   private final List<NDArray> slabs = new ArrayList<>();
+  private final NDArray scratch;
 
   /**
-   * Allocates the slabs.
+   * Allocates the memory.
    *
-   * @param layers the decoder layers' layouts
-   * @param widths of a layer's activations [tokens, width]
    * @param maxTokens tokens of the largest micro-batch
    * @param dtype of the activations
+   * @param keep one slab per layer, or one for all
    */
-  Workspace(
-      NDManager parent, List<UnitLayout> layers, List<Long> widths, int maxTokens, DType dtype) {
+  Workspace(NDManager parent, Decoder decoder, int maxTokens, DType dtype, boolean keep) {
     this.manager = parent.newSubManager();
-    this.widths = widths;
-    long activations =
-        Math.multiplyExact(widths.stream().mapToLong(Long::longValue).sum(), (long) maxTokens);
-    long gradients =
-        layers.stream().mapToLong(l -> l.elements().get(UnitLayout.DECAYED)).max().orElse(0);
-    for (int i = 0; i < layers.size(); i++) {
-      slabs.add(Tensors.empty(manager, Math.max(activations, gradients), dtype));
+    this.decoder = decoder;
+    this.keeps = keep;
+    long activations = elements(decoder.roomWidths(), maxTokens);
+    int layers = decoder.config().numHiddenLayers();
+    if (keep) {
+      long gradients =
+          decoder.units().subList(1, 1 + layers).stream()
+              .mapToLong(layer -> layer.elements().get(UnitLayout.DECAYED))
+              .max()
+              .orElse(0);
+      for (int i = 0; i < layers; i++) {
+        slabs.add(Tensors.empty(manager, Math.max(activations, gradients), dtype));
+      }
+      slabs.add(Tensors.empty(manager, gradients, dtype));
+    } else {
+      slabs.add(Tensors.empty(manager, activations, dtype));
     }
-    slabs.add(Tensors.empty(manager, gradients, dtype));
+    scratch = Tensors.empty(manager, elements(decoder.scratchWidths(), maxTokens), dtype);
+  }
+
+  private static long elements(List<Long> widths, int tokens) {
+    return Math.multiplyExact(widths.stream().mapToLong(Long::longValue).sum(), (long) tokens);
+  }
+
+  /** Returns whether each layer's activations are kept for its backward pass. */
+  boolean keepsActivations() {
+    return keeps;
   }
 
   /** Returns a layer's activation tensors [tokens, width], owned by {@code scope}. */
   NDArray[] activations(NDManager scope, int layer, int tokens) {
-    NDArray[] room = new NDArray[widths.size()];
-    long offset = 0;
-    for (int i = 0; i < room.length; i++) {
-      room[i] = Tensors.view(scope, slabs.get(layer), offset, tokens, widths.get(i));
-      offset += tokens * widths.get(i);
-    }
-    return room;
+    return views(scope, slabs.get(keeps ? layer : 0), decoder.roomWidths(), tokens);
   }
 
-  /** Returns the memory that is free for a layer's gradients while the layer runs backward. */
+  /** Returns tensors [tokens, width] for what a layer's call needs meanwhile. */
+  NDArray[] scratch(NDManager scope, int tokens) {
+    return views(scope, scratch, decoder.scratchWidths(), tokens);
+  }
+
+  private static NDArray[] views(NDManager scope, NDArray slab, List<Long> widths, int tokens) {
+    NDArray[] views = new NDArray[widths.size()];
+    long offset = 0;
+    for (int i = 0; i < views.length; i++) {
+      views[i] = Tensors.view(scope, slab, offset, tokens, widths.get(i));
+      offset += tokens * widths.get(i);
+    }
+    return views;
+  }
+
+  /**
+   * Returns the memory that is free for a layer's gradients while the layer runs backward; only
+   * where activations are kept.
+   */
   NDArray gradients(int layer) {
     return slabs.get(layer + 1);
   }

@@ -31,9 +31,10 @@
     """Sum of the squares of all elements, fp64 on the CPU."""
     torch.set_grad_enabled(False)
     total = torch.zeros([1], dtype=7)
+    length = 8 * self.chunk  # of short pieces, bf16's norm is several times slower
     start = 0
     while start < g.size(0):
-      norm = torch.linalg_vector_norm(g[start:start + self.chunk], 2, dtype=6).to(7).cpu()
+      norm = torch.linalg_vector_norm(g[start:start + length], 2, dtype=6).to(7).cpu()
       total.add_(norm * norm)
-      start = start + self.chunk
+      start = start + length
     return total

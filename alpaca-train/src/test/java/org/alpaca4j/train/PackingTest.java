@@ -78,22 +78,11 @@ class PackingTest {
       LoadedModel loaded = model.internals();
       List<UnitLayout> units = loaded.decoder().units();
       Workspace workspace =
-          new Workspace(
-              manager,
-              units.subList(1, units.size() - 1),
-              loaded.decoder().roomWidths(),
-              packed.tokens(),
-              DType.F32);
+          new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
       Gradients together = new Gradients(manager, units, workspace, program);
       double loss = pass.forwardBackward(packed, scale, workspace, together, false);
 
-      Workspace other =
-          new Workspace(
-              manager,
-              units.subList(1, units.size() - 1),
-              loaded.decoder().roomWidths(),
-              packed.tokens(),
-              DType.F32);
+      Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
       Gradients oneByOne = new Gradients(manager, units, null, program);
       double sum = 0;
       boolean accumulate = false;

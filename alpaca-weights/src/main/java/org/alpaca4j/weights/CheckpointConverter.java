@@ -47,7 +47,7 @@ public final class CheckpointConverter {
   private final boolean allowOverflow;
   private final @Nullable Path tokenizer;
   private final boolean withTokenizer;
-  private final ConversionListener listener;
+  private final ProgressListener listener;
   private final TensorTransform transform;
 
   private CheckpointConverter(Builder builder) {
@@ -106,7 +106,7 @@ public final class CheckpointConverter {
     private boolean allowOverflow;
     private @Nullable Path tokenizer;
     private boolean withTokenizer = true;
-    private ConversionListener listener = progress -> {};
+    private ProgressListener listener = progress -> {};
     private TensorTransform transform = TensorTransform.NONE;
 
     private Builder(Path source, Path target) {
@@ -167,9 +167,9 @@ public final class CheckpointConverter {
       return this;
     }
 
-    /** Sets who is told about the progress; default nobody. */
-    public Builder listener(ConversionListener target) {
-      listener = target;
+    /** Sets who hears of progress; default nobody. */
+    public Builder listener(ProgressListener value) {
+      listener = value;
       return this;
     }
 
@@ -212,8 +212,7 @@ public final class CheckpointConverter {
   public Result convert() {
     refuseSameFolder();
     try (WeightFolder folder = open()) {
-      ConvertedWeights weights =
-          new ConvertedWeights(folder, dtype, transform, allowOverflow, listener);
+      ConvertedWeights weights = new ConvertedWeights(folder, dtype, transform, allowOverflow);
       CheckpointWriter.Builder writer =
           CheckpointWriter.builder(target)
               .maxShardBytes(maxShardBytes)
@@ -221,12 +220,21 @@ public final class CheckpointConverter {
               .replaceExisting(replaceExisting);
       weights.declare(writer);
       folder.addFiles(writer, dtype);
-      writer.build().write(weights);
+      PhaseProgress progress =
+          new PhaseProgress(
+              listener,
+              ProgressListener.Phase.WRITE,
+              folder.weights().size(),
+              weights.totalElements());
+      writer
+          .build()
+          .write(
+              (name, out) -> {
+                weights.write(name, out);
+                progress.done(name, weights.elements(name));
+              });
       return new Result(
-          folder.weights().size(),
-          folder.weights().stream().mapToLong(WeightFolder.Weight::elements).sum(),
-          weights.totalBytes(),
-          folder.dropped());
+          folder.weights().size(), weights.totalElements(), weights.totalBytes(), folder.dropped());
     }
   }
 

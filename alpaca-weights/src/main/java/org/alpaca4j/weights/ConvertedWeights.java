@@ -32,23 +32,18 @@ final class ConvertedWeights implements CheckpointWriter.TensorSource {
   private final @Nullable DType dtype;
   private final TensorTransform transform;
   private final boolean allowOverflow;
-  private final ConversionListener listener;
   private final Map<String, Weight> weights = new LinkedHashMap<>();
   private long totalBytes;
-  private int writtenTensors;
-  private long writtenBytes;
 
   ConvertedWeights(
       WeightFolder folder,
       @Nullable DType dtype,
       TensorTransform transform,
-      boolean allowOverflow,
-      ConversionListener listener) {
+      boolean allowOverflow) {
     this.folder = folder;
     this.dtype = dtype;
     this.transform = transform;
     this.allowOverflow = allowOverflow;
-    this.listener = listener;
   }
 
   /** Declares all tensors as they will be written. */
@@ -61,7 +56,17 @@ final class ConvertedWeights implements CheckpointWriter.TensorSource {
     }
   }
 
-  /** Returns the bytes of all declared tensors. */
+  /** Returns the number of a declared tensor's elements. */
+  long elements(String name) {
+    return Objects.requireNonNull(weights.get(name)).elements();
+  }
+
+  /** Returns the number of all declared tensors' elements. */
+  long totalElements() {
+    return weights.values().stream().mapToLong(Weight::elements).sum();
+  }
+
+  /** Returns the bytes of all declared tensors, as they will be written. */
   long totalBytes() {
     return totalBytes;
   }
@@ -102,7 +107,6 @@ final class ConvertedWeights implements CheckpointWriter.TensorSource {
     } else {
       convert(weight, type, changed, out);
     }
-    report(weight, type);
   }
 
   private void copy(Weight weight, WritableByteChannel out) throws IOException {
@@ -190,13 +194,5 @@ final class ConvertedWeights implements CheckpointWriter.TensorSource {
     while (bytes.hasRemaining()) {
       out.write(bytes);
     }
-  }
-
-  private synchronized void report(Weight weight, DType type) {
-    writtenTensors++;
-    writtenBytes += weight.elements() * type.bytes();
-    listener.tensorWritten(
-        new ConversionListener.Progress(
-            weight.name(), writtenTensors, weights.size(), writtenBytes, totalBytes));
   }
 }

@@ -2,13 +2,13 @@ package org.alpaca4j.weights;
 
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.alpaca4j.core.Checkpoint;
@@ -55,16 +55,15 @@ final class DiffMaking {
       writer.tensor(pair.name(), stored, pair.changed().shape());
       parameters += pair.changed().elements();
     }
-    Map<String, byte[]> files = files();
-    writer.files(folder -> write(folder, files));
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.WRITE, pairs);
+    writer.files(this::writeFiles);
+    PhaseProgress progress = options.progress(ProgressListener.Phase.WRITE, pairs);
     writer
         .build()
         .write(
             (name, out) -> {
               TensorPair pair = Objects.requireNonNull(pairOf.get(name));
               make(pair, out);
-              progress.done(pair);
+              progress.done(pair.name(), pair.changed().elements());
             });
     Optional<Map.Entry<String, Double>> worst =
         deviations.entrySet().stream()
@@ -99,23 +98,21 @@ final class DiffMaking {
     deviations.put(pair.name(), maker.deviation());
   }
 
-  private Map<String, byte[]> files() {
-    Map<String, byte[]> files = ModelFiles.companions(tuned.folder());
-    Path config = ModelFiles.configOf(tuned.folder());
-    if (config != null) {
-      String text = ModelFiles.adapted(config, options.dtype(), DiffOptions.embeddingRows(pairs));
-      files.put(
-          exact() ? ModelFiles.TUNED_CONFIG : ModelFiles.CONFIG,
-          text.getBytes(StandardCharsets.UTF_8));
-    }
-    return files;
-  }
-
   /** Writes what goes with the weights, which have been written: all is known now. */
-  private void write(Path folder, Map<String, byte[]> files) throws IOException {
+  private void writeFiles(Path folder) throws IOException {
+    Set<String> names = ModelFiles.published(tuned.folder());
+    ModelFiles.copy(names, tuned.folder(), folder);
+    ConfigText config = ConfigText.ofFolder(tuned.folder());
+    if (config != null) {
+      String name = exact() ? ModelFiles.TUNED_CONFIG : ModelFiles.CONFIG;
+      Files.writeString(
+          folder.resolve(name), config.adapted(options.dtype(), DiffOptions.embeddingRows(pairs)));
+      names.add(name);
+    }
     Map<String, String> hashes = new TreeMap<>();
-    ModelFiles.write(files, folder);
-    files.forEach((name, bytes) -> hashes.put(name, Digest.sha256(bytes)));
+    for (String name : names) {
+      hashes.put(name, Digest.sha256(ModelFiles.read(folder.resolve(name))));
+    }
     double deviation = deviations.values().stream().mapToDouble(d -> d).max().orElse(0);
     DiffManifest manifest =
         new DiffManifest(options.mode(), deviation, new TreeMap<>(entries), hashes);

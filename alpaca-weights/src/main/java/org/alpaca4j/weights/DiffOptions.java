@@ -2,8 +2,6 @@ package org.alpaca4j.weights;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReentrantLock;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
@@ -19,7 +17,7 @@ record DiffOptions(
     boolean requireManifest,
     int threads,
     @Nullable IntegrityCheck integrityCheck,
-    WeightDiffListener listener) {
+    ProgressListener listener) {
 
   CheckpointWriter.Builder writer(Path target) {
     return CheckpointWriter.builder(target)
@@ -29,45 +27,9 @@ record DiffOptions(
   }
 
   /** Starts to tell the listener of a phase. */
-  Progress progress(WeightDiffListener.Phase phase, List<TensorPair> pairs) {
+  PhaseProgress progress(ProgressListener.Phase phase, List<TensorPair> pairs) {
     long elements = pairs.stream().mapToLong(pair -> pair.changed().elements()).sum();
-    return new Progress(listener, phase, pairs.size(), elements);
-  }
-
-  /** Counts a phase's tensors and tells the listener. Thread-safe. */
-  static final class Progress {
-    private final Lock lock = new ReentrantLock();
-    private final WeightDiffListener listener;
-    private final WeightDiffListener.Phase phase;
-    private final int tensors;
-    private final long elements;
-    private int tensorsDone;
-    private long elementsDone;
-
-    Progress(WeightDiffListener listener, WeightDiffListener.Phase phase, int tensors, long all) {
-      this.listener = listener;
-      this.phase = phase;
-      this.tensors = tensors;
-      this.elements = all;
-      tell("");
-    }
-
-    void done(TensorPair pair) {
-      lock.lock();
-      try {
-        tensorsDone++;
-        elementsDone += pair.changed().elements();
-        tell(pair.name());
-      } finally {
-        lock.unlock();
-      }
-    }
-
-    private void tell(String tensor) {
-      listener.progressed(
-          new WeightDiffListener.Progress(
-              phase, tensor, tensorsDone, tensors, elementsDone, elements));
-    }
+    return new PhaseProgress(listener, phase, pairs.size(), elements);
   }
 
   /** Returns the exception that a writer wrapped, if it is about integrity, else itself. */

@@ -2,10 +2,10 @@ package org.alpaca4j.weights;
 
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -23,6 +23,7 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.TensorInfo;
 import org.alpaca4j.core.internal.ParallelTasks;
 import org.jspecify.annotations.Nullable;
@@ -110,15 +111,22 @@ final class DiffRecovery {
               + "; fetch the diff again",
           all);
     }
+    Set<String> present = ModelFiles.besideWeights(diff.folder());
     listed
         .files()
         .forEach(
             (name, hash) -> {
-              Path file = diff.folder().resolve(name);
-              if (!file.getFileName().toString().equals(name) || !Files.isRegularFile(file)) {
+              if (!present.contains(name)) {
                 throw new IntegrityException(
-                    file + ", which " + DiffManifest.FILE + " lists, is missing", List.of());
+                    diff.folder()
+                        + " has no file "
+                        + name
+                        + ", which "
+                        + DiffManifest.FILE
+                        + " lists; fetch the diff again",
+                    List.of());
               }
+              Path file = diff.folder().resolve(name);
               if (!Digest.sha256(ModelFiles.read(file)).equals(hash)) {
                 throw new IntegrityException(
                     file + " was changed or is damaged: its SHA-256 is not the manifest's",
@@ -163,15 +171,14 @@ final class DiffRecovery {
       parameters += pair.changed().elements();
     }
     writer.files(folder -> checkSum());
-    Path config = ModelFiles.configOf(diff.folder());
+    ConfigText config = ConfigText.ofFolder(diff.folder());
     if (config != null) {
       writer.file(
-          ModelFiles.CONFIG,
-          ModelFiles.adapted(config, commonType(), DiffOptions.embeddingRows(pairs)));
+          ModelFiles.CONFIG, config.adapted(commonType(), DiffOptions.embeddingRows(pairs)));
     }
-    Map<String, byte[]> companions = ModelFiles.companions(diff.folder());
-    writer.files(folder -> ModelFiles.write(companions, folder));
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.WRITE, pairs);
+    Set<String> files = ModelFiles.published(diff.folder());
+    writer.files(folder -> ModelFiles.copy(files, diff.folder(), folder));
+    PhaseProgress progress = options.progress(ProgressListener.Phase.WRITE, pairs);
     try {
       writer
           .build()
@@ -179,7 +186,7 @@ final class DiffRecovery {
               (name, out) -> {
                 TensorPair pair = Objects.requireNonNull(pairOf.get(name));
                 recover(pair, out);
-                progress.done(pair);
+                progress.done(pair.name(), pair.changed().elements());
               });
     } catch (CheckpointException e) {
       throw DiffOptions.unwrapped(e);
@@ -190,6 +197,9 @@ final class DiffRecovery {
         parameters,
         manifest != null,
         options.integrityCheck() == null ? OptionalDouble.empty() : OptionalDouble.of(sum()),
+        options.integrityCheck() == null
+            ? OptionalDouble.empty()
+            : OptionalDouble.of(sum() + rotarySum()),
         Optional.empty());
   }
 
@@ -212,16 +222,19 @@ final class DiffRecovery {
       return;
     }
     Set<String> wrong = new ConcurrentSkipListSet<>();
-    DiffOptions.Progress progress = options.progress(WeightDiffListener.Phase.VERIFY_RAW, pairs);
+    PhaseProgress progress = options.progress(ProgressListener.Phase.VERIFY_RAW, pairs);
+    List<TensorPair> largestFirst = new ArrayList<>(pairs);
+    largestFirst.sort(
+        Comparator.comparingLong((TensorPair pair) -> pair.raw().byteLength()).reversed());
     try {
       ParallelTasks.forEach(
           options.threads(),
-          pairs,
+          largestFirst,
           pair -> {
             if (!isRawOf(listed.tensors().get(pair.name()), pair)) {
               wrong.add(pair.raw().name());
             }
-            progress.done(pair);
+            progress.done(pair.name(), pair.changed().elements());
           });
     } catch (RuntimeException e) {
       throw e;
@@ -269,14 +282,14 @@ final class DiffRecovery {
       return;
     }
     double sum = sum();
-    double rotary = rotarySum();
-    if (!check.accepts(sum) && !check.accepts(sum + rotary)) {
+    double withRotary = sum + rotarySum();
+    if (!check.accepts(sum) && !check.accepts(withRotary)) {
       throw new IntegrityException(
           "The recovered weights sum up to "
               + sum
-              + " ("
-              + (sum + rotary)
-              + " with rotary buffers), not to "
+              + ", or "
+              + withRotary
+              + " with the rotary buffers that old versions of transformers count, not to "
               + check.expected()
               + " within "
               + check.tolerance()
@@ -285,7 +298,7 @@ final class DiffRecovery {
     }
   }
 
-  /** Returns the sum of the rotary inverse frequencies of all layers; 0 where they are unknown. */
+  /** Returns the sum of all layers' rotary inverse frequencies; 0 where they are unknown. */
   private double rotarySum() {
     Path file = ModelFiles.configOf(diff.folder());
     if (file == null) {
@@ -293,9 +306,12 @@ final class DiffRecovery {
     }
     ModelConfig config;
     try {
-      config = ModelFiles.config(file);
+      config = ModelConfig.load(file);
     } catch (AlpacaException e) {
       return 0;
+    }
+    if (config.ropeScaling().type() != RopeScaling.Type.DEFAULT) {
+      return 0; // Stretched ones came when buffers were no longer stored.
     }
     double layer = 0;
     for (int i = 0; i < config.headDim(); i += 2) {

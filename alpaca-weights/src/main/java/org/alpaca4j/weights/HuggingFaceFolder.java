@@ -1,14 +1,11 @@
 package org.alpaca4j.weights;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.Stream;
+import java.util.Set;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
@@ -18,24 +15,9 @@ import org.jspecify.annotations.Nullable;
 
 /** A Hugging Face folder, of any family: safetensors or PyTorch weights, sharded or not. */
 final class HuggingFaceFolder implements WeightFolder {
-  private static final String CONFIG = "config.json";
-  private static final String TEMPLATES = "additional_chat_templates";
   private static final String HEAD = "lm_head.weight";
   private static final List<String> EMBEDDINGS =
       List.of("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight");
-
-  /** Endings of weights, the source's and other programs': never copied beside the new ones. */
-  private static final List<String> WEIGHT_FILES =
-      List.of(
-          ".safetensors",
-          ".bin",
-          ".pth",
-          ".pt",
-          ".h5",
-          ".msgpack",
-          ".gguf",
-          ".onnx",
-          ".index.json");
 
   private final Checkpoint checkpoint;
   private final @Nullable ConfigText config;
@@ -44,7 +26,7 @@ final class HuggingFaceFolder implements WeightFolder {
 
   private HuggingFaceFolder(Checkpoint checkpoint) {
     this.checkpoint = checkpoint;
-    this.config = ConfigText.load(checkpoint.folder().resolve(CONFIG));
+    this.config = ConfigText.ofFolder(checkpoint.folder());
     boolean dropHead = config != null && config.tiesWordEmbeddings() && isTied();
     for (String name : checkpoint.names()) {
       TensorInfo tensor = checkpoint.tensor(name);
@@ -100,42 +82,17 @@ final class HuggingFaceFolder implements WeightFolder {
   @Override
   public void addFiles(CheckpointWriter.Builder writer, @Nullable DType dtype) {
     Path folder = checkpoint.folder();
-    if (config != null && dtype != null) {
+    Set<String> copied = ModelFiles.besideWeights(folder);
+    if (config != null && dtype != null && copied.remove(ModelFiles.CONFIG)) {
       if (config.isQuantized()) {
         throw new CheckpointException(
-            folder.resolve(CONFIG)
+            folder.resolve(ModelFiles.CONFIG)
                 + " says that the weights are quantised (quantization_config), so their type"
                 + " cannot be changed; convert without a dtype");
       }
-      writer.file(CONFIG, config.withDtype(dtype));
+      writer.file(ModelFiles.CONFIG, config.adapted(dtype, 0));
     }
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.sorted().toList()) {
-        String name = String.valueOf(file.getFileName());
-        boolean rewritten = name.equals(CONFIG) && dtype != null;
-        if (Files.isRegularFile(file)
-            && !rewritten
-            && !name.startsWith(".")
-            && WEIGHT_FILES.stream().noneMatch(name.toLowerCase(Locale.ROOT)::endsWith)) {
-          writer.copy(file);
-        }
-      }
-    } catch (IOException e) {
-      throw new CheckpointException("Cannot list " + folder + ": " + e, e);
-    }
-    Path templates = folder.resolve(TEMPLATES);
-    if (Files.isDirectory(templates)) {
-      writer.files(target -> copyTemplates(templates, target.resolve(TEMPLATES)));
-    }
-  }
-
-  private static void copyTemplates(Path from, Path to) throws IOException {
-    Files.createDirectory(to);
-    try (Stream<Path> files = Files.list(from)) {
-      for (Path file : files.filter(Files::isRegularFile).toList()) {
-        Files.copy(file, to.resolve(String.valueOf(file.getFileName())));
-      }
-    }
+    writer.files(target -> ModelFiles.copy(copied, folder, target));
   }
 
   @Override

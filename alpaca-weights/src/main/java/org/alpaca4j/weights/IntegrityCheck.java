@@ -7,9 +7,12 @@ package org.alpaca4j.weights;
  *
  * <p>The sum is over the fp32 values before they are rounded to the output's type, each tensor
  * once. It is taken in fp64, whereas torch adds in fp32; at the size of Alpaca-7B that is why a
- * tolerance is needed. Versions of transformers differ in whether the rotary inverse frequencies of
- * each layer are part of a model's weights: the check passes if the sum without them or the sum
- * with them is near.
+ * tolerance is needed.
+ *
+ * <p>A figure does not say whether the rotary inverse frequencies of each layer are in it: versions
+ * of transformers differ in whether a model's state has them, and that is why the original's check
+ * fails for many. So the check passes if either sum is near, without them or with them (unscaled
+ * rotary embeddings only); {@link WeightDiff.RecoverResult} and the error have both.
  *
  * @param expected the sum
  * @param tolerance the largest permitted distance from it

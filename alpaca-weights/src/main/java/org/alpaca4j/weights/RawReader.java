@@ -86,17 +86,30 @@ final class RawReader {
   }
 
   /**
-   * Reads values.
+   * Reads the stored ones of some weights, which {@link #floats} then returns.
    *
-   * @param hash gets the stored ones among them
+   * @param hash gets their bytes
+   * @return their bytes, as {@link #type}; fewer than asked for where there are new rows
    */
-  void floats(long offset, int count, float[] to, Digest hash) {
+  ByteBuffer read(long offset, int count, Digest hash) {
+    bytes.clear().limit(0);
     int own = storedOf(offset, count);
     if (own > 0) {
       readStored(offset, own);
       hash.update(bytes);
-      FloatCodec.decode(type, bytes, to, 0, own);
     }
+    return bytes;
+  }
+
+  /** Returns whether weights are all stored, and read as BF16. */
+  boolean isBf16(long offset, int count) {
+    return type == DType.BF16 && storedOf(offset, count) == count;
+  }
+
+  /** Returns the values of the weights that were {@linkplain #read read}, and those of new rows. */
+  void floats(long offset, int count, float[] to) {
+    int own = storedOf(offset, count);
+    FloatCodec.decode(type, bytes.duplicate(), to, 0, own);
     newRows(offset, own, count, to);
   }
 
@@ -117,17 +130,14 @@ final class RawReader {
    * @param to is filled from its begin and flipped
    */
   void bits(long offset, int count, DType as, ByteBuffer to, Digest hash) {
-    to.clear();
     int own = storedOf(offset, count);
-    if (own > 0) {
-      readStored(offset, own);
-      hash.update(bytes);
-      if (as == type) {
-        to.put(bytes);
-      } else {
-        FloatCodec.decode(type, bytes, values, 0, own);
-        FloatCodec.encode(as, values, 0, own, to);
-      }
+    to.clear();
+    read(offset, count, hash);
+    if (as == type) {
+      to.put(bytes);
+    } else {
+      FloatCodec.decode(type, bytes, values, 0, own);
+      FloatCodec.encode(as, values, 0, own, to);
     }
     newRows(offset, own, count, values);
     FloatCodec.encode(as, values, own, count - own, to);
@@ -138,8 +148,7 @@ final class RawReader {
   String sha256() {
     Digest hash = Digest.sha256();
     for (long offset = 0; offset < stored; offset += PIECE) {
-      readStored(offset, storedOf(offset, PIECE));
-      hash.update(bytes);
+      read(offset, PIECE, hash);
     }
     return hash.hex();
   }

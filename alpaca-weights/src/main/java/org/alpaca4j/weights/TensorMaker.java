@@ -22,6 +22,10 @@ final class TensorMaker {
   private final Digest rawHash = Digest.sha256();
   private final Digest diffHash = Digest.sha256();
   private final Digest recoveredHash = Digest.sha256();
+  private final float[] base = new float[RawReader.PIECE];
+  private final float[] goal = new float[RawReader.PIECE];
+  private final float[] difference = new float[RawReader.PIECE];
+  private final float[] sum = new float[RawReader.PIECE];
   private double deviation;
 
   /**
@@ -56,33 +60,47 @@ final class TensorMaker {
 
   /** Writes fp32 differences, rounded to the type. */
   DiffManifest.Entry subtract(WritableByteChannel out) throws IOException {
-    float[] base = new float[RawReader.PIECE];
-    float[] goal = new float[RawReader.PIECE];
-    float[] difference = new float[RawReader.PIECE];
-    float[] sum = new float[RawReader.PIECE];
+    boolean bf16 = pair.changed().dtype() == DType.BF16 && type == DType.BF16;
+    Bf16Arithmetic quick = new Bf16Arithmetic();
     ByteBuffer stored = ByteBuffer.allocate(RawReader.PIECE * type.bytes());
+    ByteBuffer recovered = ByteBuffer.allocate(RawReader.PIECE * type.bytes());
     long elements = pair.changed().elements();
     for (long offset = 0; offset < elements; offset += RawReader.PIECE) {
       int count = (int) Math.min(RawReader.PIECE, elements - offset);
-      raw.floats(offset, count, base, rawHash);
+      ByteBuffer rawBytes = raw.read(offset, count, rawHash);
       readTuned(offset, count);
-      FloatCodec.decode(pair.changed().dtype(), tunedBytes, goal, 0, count);
-
-      DiffArithmetic.subtract(goal, base, difference, count);
-      int bad = DiffArithmetic.settle(difference, goal, base, count, type);
-      refuseOverflow(bad, offset, goal, '-', base);
-      round(difference, count, stored);
+      stored.clear().limit(count * type.bytes());
+      recovered.clear().limit(count * type.bytes());
+      boolean done =
+          bf16
+              && raw.isBf16(offset, count)
+              && quick.make(tunedBytes, rawBytes, stored, recovered, count);
+      if (!done) {
+        subtract(offset, count, stored, recovered);
+      }
       diffHash.update(stored);
+      recoveredHash.update(recovered);
       out.write(stored);
-
-      DiffArithmetic.add(base, difference, sum, count);
-      bad = DiffArithmetic.settle(sum, base, difference, count, type);
-      refuseOverflow(bad, offset, base, '+', difference);
-      round(sum, count, stored);
-      recoveredHash.update(stored);
-      deviation = Math.max(deviation, DiffArithmetic.deviation(sum, goal, count));
     }
+    deviation = Math.max(deviation, quick.deviation());
     return entry(type);
+  }
+
+  /** Computes the difference of what was read, and what it recovers to: any types, any values. */
+  private void subtract(long offset, int count, ByteBuffer stored, ByteBuffer recovered) {
+    raw.floats(offset, count, base);
+    FloatCodec.decode(pair.changed().dtype(), tunedBytes, goal, 0, count);
+
+    DiffArithmetic.subtract(goal, base, difference, count);
+    int bad = DiffArithmetic.settle(difference, goal, base, count, type);
+    refuseOverflow(bad, offset, goal, '-', base);
+    round(difference, count, stored);
+
+    DiffArithmetic.add(base, difference, sum, count);
+    bad = DiffArithmetic.settle(sum, base, difference, count, type);
+    refuseOverflow(bad, offset, base, '+', difference);
+    round(sum, count, recovered);
+    deviation = Math.max(deviation, DiffArithmetic.deviation(sum, goal, count));
   }
 
   /** Encodes values, and makes them what their encoding holds. */

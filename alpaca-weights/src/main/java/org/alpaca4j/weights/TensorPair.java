@@ -1,6 +1,5 @@
 package org.alpaca4j.weights;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -9,7 +8,6 @@ import java.util.TreeSet;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.TensorInfo;
-import org.alpaca4j.core.UnsupportedModelException;
 
 /**
  * A tensor of the raw model and the one it belongs to in the tuned model or the diff.
@@ -115,15 +113,8 @@ record TensorPair(TensorInfo raw, TensorInfo changed) {
   }
 
   static boolean isTied(Checkpoint checkpoint) {
-    Path config = ModelFiles.configOf(checkpoint.folder());
-    if (config == null) {
-      return false;
-    }
-    try {
-      return ModelFiles.config(config).tieWordEmbeddings();
-    } catch (UnsupportedModelException e) {
-      return ModelFiles.flag(config, "tie_word_embeddings");
-    }
+    ConfigText config = ConfigText.ofFolder(checkpoint.folder());
+    return config != null && config.tiesWordEmbeddings();
   }
 
   private static void report(List<String> problems, String kind, Iterable<String> names) {

@@ -23,6 +23,8 @@ final class TensorRecoverer {
   private final RawReader raw;
   private final ByteBuffer diffBytes;
   private final ByteBuffer written;
+  private final float[] base = new float[RawReader.PIECE];
+  private final float[] difference = new float[RawReader.PIECE];
   private final float[] values = new float[RawReader.PIECE];
   private double sum;
 
@@ -61,8 +63,8 @@ final class TensorRecoverer {
     DType type = expected == null ? output : expected.recovered().dtype();
     Digest diffHash = expected == null ? Digest.NONE : Digest.sha256();
     Digest hash = expected == null ? Digest.NONE : Digest.sha256();
-    float[] base = new float[RawReader.PIECE];
-    float[] difference = new float[RawReader.PIECE];
+    boolean bf16 = pair.changed().dtype() == DType.BF16 && type == DType.BF16 && output == type;
+    Bf16Arithmetic quick = new Bf16Arithmetic();
     ByteBuffer result =
         type == output ? written : ByteBuffer.allocate(RawReader.PIECE * type.bytes());
     long elements = pair.changed().elements();
@@ -70,17 +72,22 @@ final class TensorRecoverer {
       int count = (int) Math.min(RawReader.PIECE, elements - offset);
       readDiff(offset, count);
       diffHash.update(diffBytes);
-      raw.floats(offset, count, base, Digest.NONE);
-      FloatCodec.decode(pair.changed().dtype(), diffBytes, difference, 0, count);
-      DiffArithmetic.add(base, difference, values, count);
-      int bad = DiffArithmetic.settle(values, base, difference, count, output);
-      if (bad >= 0) {
-        // A wrong diff may overflow as well, and says more.
-        finish(diffHash, offset + count, elements);
-        throw tooLarge(offset + bad, values[bad]);
+      ByteBuffer rawBytes = raw.read(offset, count, Digest.NONE);
+      result.clear().limit(count * type.bytes());
+      boolean done =
+          bf16
+              && !summed
+              && raw.isBf16(offset, count)
+              && quick.add(rawBytes, diffBytes, result, count);
+      if (!done) {
+        int bad = add(offset, count);
+        if (bad >= 0) {
+          // A wrong diff may overflow as well, and says more.
+          finish(diffHash, offset + count, elements);
+          throw tooLarge(offset + bad, values[bad]);
+        }
+        encode(type, result, count);
       }
-      sumUp(count);
-      encode(type, result, count);
       hash.update(result);
       if (type != output) {
         encode(output, written, count);
@@ -88,6 +95,21 @@ final class TensorRecoverer {
       out.write(written);
     }
     compare(diffHash, hash);
+  }
+
+  /**
+   * Adds what was read: any types, any values. Returns the index of the first value that is too
+   * large for the output, or -1.
+   */
+  private int add(long offset, int count) {
+    raw.floats(offset, count, base);
+    FloatCodec.decode(pair.changed().dtype(), diffBytes, difference, 0, count);
+    DiffArithmetic.add(base, difference, values, count);
+    int bad = DiffArithmetic.settle(values, base, difference, count, output);
+    if (bad < 0) {
+      sumUp(count);
+    }
+    return bad;
   }
 
   /** Recovers what an exact diff holds. */
@@ -98,7 +120,7 @@ final class TensorRecoverer {
     DType type = expected.recovered().dtype();
     Digest diffHash = Digest.sha256();
     Digest hash = Digest.sha256();
-    ByteBuffer base = ByteBuffer.allocate(RawReader.PIECE * type.bytes());
+    ByteBuffer rawBits = ByteBuffer.allocate(RawReader.PIECE * type.bytes());
     ByteBuffer result =
         type == output ? written : ByteBuffer.allocate(RawReader.PIECE * type.bytes());
     long elements = pair.changed().elements();
@@ -106,8 +128,8 @@ final class TensorRecoverer {
       int count = (int) Math.min(RawReader.PIECE, elements - offset);
       readDiff(offset, count);
       diffHash.update(diffBytes);
-      raw.bits(offset, count, type, base, Digest.NONE);
-      DiffArithmetic.addBits(base, diffBytes, result, count, type.bytes());
+      raw.bits(offset, count, type, rawBits, Digest.NONE);
+      DiffArithmetic.addBits(rawBits, diffBytes, result, count, type.bytes());
       result.clear().limit(count * type.bytes());
       hash.update(result);
       if (summed || type != output) {

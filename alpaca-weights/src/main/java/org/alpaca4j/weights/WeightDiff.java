@@ -108,7 +108,8 @@ public final class WeightDiff {
    * @param parameters how many weights they have
    * @param verified whether the diff's manifest vouches for raw weights, diff and result; false for
    *     a diff without manifest
-   * @param sum of all weights, if an {@link IntegrityCheck} asked for it; without rotary buffers
+   * @param sum of all weights, if an {@link IntegrityCheck} asked for it
+   * @param sumWithRotaryBuffers the same with the rotary inverse frequencies of each layer
    * @param testInference the answer to the test instruction, if one was asked for
    */
   public record RecoverResult(
@@ -117,6 +118,7 @@ public final class WeightDiff {
       long parameters,
       boolean verified,
       OptionalDouble sum,
+      OptionalDouble sumWithRotaryBuffers,
       Optional<String> testInference) {}
 
   /** Starts with the defaults. */
@@ -136,7 +138,7 @@ public final class WeightDiff {
     private @Nullable IntegrityCheck integrityCheck;
     private boolean testInference;
     private @Nullable Device device;
-    private WeightDiffListener listener = progress -> {};
+    private ProgressListener listener = progress -> {};
 
     private Builder() {}
 
@@ -216,7 +218,7 @@ public final class WeightDiff {
     }
 
     /** Sets who hears of progress; default: nobody. */
-    public Builder listener(WeightDiffListener value) {
+    public Builder listener(ProgressListener value) {
       listener = value;
       return this;
     }
@@ -295,6 +297,7 @@ public final class WeightDiff {
         result.parameters,
         result.verified,
         result.sum,
+        result.sumWithRotaryBuffers,
         Optional.of(infer(tuned, bf16 ? Precision.BFLOAT16 : Precision.FLOAT32)));
   }
 
@@ -310,8 +313,7 @@ public final class WeightDiff {
     options
         .listener()
         .progressed(
-            new WeightDiffListener.Progress(
-                WeightDiffListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
+            new ProgressListener.Progress(ProgressListener.Phase.TEST_INFERENCE, "", 0, 0, 0, 0));
     CausalLm.Builder loading = CausalLm.builder(model).precision(precision);
     if (device != null) {
       loading.device(device);

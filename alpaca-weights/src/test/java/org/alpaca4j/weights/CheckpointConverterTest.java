@@ -115,11 +115,11 @@ class CheckpointConverterTest {
 
   @Test
   void aConfigurationWithoutATypeGetsOne() {
-    assertThat(ConfigText.parse("{}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\n  \"torch_dtype\": \"bfloat16\"}");
-    assertThat(ConfigText.parse("{\"rope_parameters\": {}}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{\"rope_parameters\": {}}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\n  \"dtype\": \"bfloat16\",\"rope_parameters\": {}}");
-    assertThat(ConfigText.parse("{\"dtype\": null}", "x").withDtype(DType.BF16))
+    assertThat(ConfigText.parse("{\"dtype\": null}", "x").adapted(DType.BF16, 0))
         .isEqualTo("{\"dtype\": \"bfloat16\"}");
   }
 
@@ -209,11 +209,13 @@ class CheckpointConverterTest {
   @Test
   void theListenerHearsOfEveryTensor() throws IOException {
     write(CONFIG);
-    List<ConversionListener.Progress> heard = new ArrayList<>();
+    List<ProgressListener.Progress> heard = new ArrayList<>();
     conversion().threads(2).dtype(DType.BF16).listener(heard::add).build().convert();
-    assertThat(heard).extracting(ConversionListener.Progress::tensors).containsExactly(1, 2, 3);
-    assertThat(heard).allMatch(progress -> progress.totalTensors() == 3);
-    assertThat(heard.get(2).bytes()).isEqualTo(heard.get(2).totalBytes()).isEqualTo(24);
+    assertThat(heard)
+        .extracting(ProgressListener.Progress::tensorsDone)
+        .containsExactly(0, 1, 2, 3);
+    assertThat(heard).allMatch(progress -> progress.tensorsTotal() == 3);
+    assertThat(heard.get(3).elementsDone()).isEqualTo(heard.get(3).elementsTotal()).isEqualTo(9);
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.CopyOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class WeightDiffTest {
   private static final String EMBEDDING = "model.embed_tokens.weight";
@@ -177,13 +180,13 @@ class WeightDiffTest {
     writeModels(DType.F16);
     WeightDiff wide = WeightDiff.builder().dtype(DType.F32).maxShardBytes(200).build();
     assertThat(wide.make(raw, tuned, diff).maxDeviation()).isLessThan(1e-6);
-    assertThat(diff.resolve("config.json")).content().contains("\"dtype\" : \"float32\"");
+    assertThat(diff.resolve("config.json")).content().contains("\"dtype\": \"float32\"");
     assertThat(diff.resolve("model.safetensors.index.json")).exists();
 
     WeightDiff half = WeightDiff.builder().dtype(DType.F16).build();
     assertThat(half.recover(raw, diff, recovered).verified()).isTrue();
     assertThat(TinyFolder.bytes(recovered)).isEqualTo(TinyFolder.bytes(tuned));
-    assertThat(recovered.resolve("config.json")).content().contains("\"dtype\" : \"float16\"");
+    assertThat(recovered.resolve("config.json")).content().contains("\"dtype\": \"float16\"");
   }
 
   @Test
@@ -227,6 +230,47 @@ class WeightDiffTest {
     assertThat(TinyFolder.read(recovered, HEAD)[last]).isEqualTo(expected);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {2, 1022, 1024, 1026, 5001, 70_002})
+  void quickAndGeneralArithmeticGiveTheSameBits(int columns) {
+    float[] from = new float[columns];
+    float[] to = new float[columns];
+    Random random = new Random(columns);
+    for (int i = 0; i < columns; i++) {
+      from[i] = (float) (random.nextGaussian() * Math.pow(10, random.nextInt(20) - 10));
+      to[i] = from[i] * (float) (1 + 0.1 * random.nextGaussian());
+    }
+    // The raw model in fp32 holds the same values, but goes the general way.
+    from = TinyFolder.rounded(DType.BF16, from);
+    TinyFolder.model(DType.BF16, ROWS, 2).tensor(UP, DType.BF16, to, columns).write(tuned);
+    TinyFolder.model(DType.F32, ROWS, 1).tensor(UP, DType.F32, from, columns).write(raw);
+    MakeResult general = plain().make(raw, tuned, parent.resolve("general"));
+    TinyFolder.model(DType.F32, ROWS, 1).tensor(UP, DType.BF16, from, columns).write(raw);
+    MakeResult quick = plain().make(raw, tuned, diff);
+
+    assertThat(TinyFolder.bytes(diff)).isEqualTo(TinyFolder.bytes(parent.resolve("general")));
+    assertThat(quick.maxDeviation()).isEqualTo(general.maxDeviation());
+    plain().recover(raw, diff, recovered);
+    Path summed = parent.resolve("summed"); // goes the general way as well
+    WeightDiff.builder()
+        .integrityCheck(IntegrityCheck.naiveSum(0, Double.MAX_VALUE))
+        .build()
+        .recover(raw, diff, summed);
+    assertThat(TinyFolder.bytes(recovered)).isEqualTo(TinyFolder.bytes(summed));
+  }
+
+  @Test
+  void infiniteBf16WeightsFollowTheArithmeticToo() {
+    float[] odd = {Float.NaN, Float.POSITIVE_INFINITY, -0f, 1e-40f, 3e38f, -3};
+    TinyFolder.model(DType.BF16, ROWS, 1).write(raw);
+    TinyFolder.model(DType.BF16, ROWS, 2)
+        .tensor("model.norm.weight", DType.BF16, odd, 6)
+        .write(tuned);
+    plain().make(raw, tuned, diff);
+    plain().recover(raw, diff, recovered);
+    assertThat(TinyFolder.read(recovered, "model.norm.weight")).startsWith(odd[0], odd[1]);
+  }
+
   @Test
   void whatIsTooLargeForTheTypeIsRefused() throws IOException {
     float[] large = {60_000, 1, 1, 1, 1, 1};
@@ -262,13 +306,13 @@ class WeightDiffTest {
     writeModels(DType.BF16);
     plain().make(raw, tuned, diff);
     TinyFolder.flipBit(raw, UP, 3);
-    List<WeightDiffListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
+    List<ProgressListener.Phase> phases = Collections.synchronizedList(new ArrayList<>());
     WeightDiff listening = WeightDiff.builder().listener(p -> phases.add(p.phase())).build();
     assertThatThrownBy(() -> listening.recover(raw, diff, recovered))
         .isInstanceOfSatisfying(
             IntegrityException.class, e -> assertThat(e.tensors()).containsExactly(UP))
         .hasMessageContaining("1 of 4 tensors differ");
-    assertThat(phases).containsOnly(WeightDiffListener.Phase.VERIFY_RAW);
+    assertThat(phases).containsOnly(ProgressListener.Phase.VERIFY_RAW);
     assertNothingButTheSources();
   }
 
@@ -324,6 +368,40 @@ class WeightDiffTest {
   }
 
   @Test
+  void tokenizerAndTemplatesGoAlongAndNothingElse() throws IOException {
+    writeModels(DType.F32);
+    String template = "additional_chat_templates/tool_use.jinja";
+    Files.createDirectory(tuned.resolve("additional_chat_templates"));
+    Files.writeString(tuned.resolve(template), "{{ messages }}");
+    Files.writeString(tuned.resolve("trainer_log.jsonl"), "private");
+    plain().make(raw, tuned, diff);
+    assertThat(diff.resolve("trainer_log.jsonl")).doesNotExist();
+    plain().recover(raw, diff, recovered);
+    for (String name : List.of(template, "tokenizer.json", "tokenizer_config.json")) {
+      assertThat(recovered.resolve(name)).hasSameBinaryContentAs(tuned.resolve(name));
+    }
+    Files.writeString(diff.resolve(template), "{{ other }}");
+    Files.move(recovered, parent.resolve("other"));
+    assertRefused("tool_use.jinja was changed");
+    Files.delete(diff.resolve(template));
+    assertRefused(template, "fetch the diff again");
+  }
+
+  @Test
+  void onlyTypeAndVocabularyChangeInTheConfiguration() {
+    writeModels(DType.F32);
+    WeightDiff.builder().dtype(DType.BF16).build().make(raw, tuned, diff);
+    String text = read(tuned.resolve("config.json"));
+    assertThat(diff.resolve("config.json")).hasContent(text.replace("float32", "bfloat16"));
+    assertThat(ConfigText.parse("{\"vocab_size\": 7, \"x\": [1,2]}", "x").adapted(null, 8))
+        .isEqualTo("{\"vocab_size\": 8, \"x\": [1,2]}");
+  }
+
+  private static String read(Path file) {
+    return new String(ModelFiles.read(file), StandardCharsets.UTF_8);
+  }
+
+  @Test
   void aDiffThatDoesNotFitItsManifestIsRefused() throws IOException {
     writeModels(DType.F32);
     plain().make(raw, tuned, diff);
@@ -332,6 +410,8 @@ class WeightDiffTest {
     Files.writeString(diff.resolve("tokenizer.json"), "{}");
     assertRefused("tokenizer.json was changed");
     Files.copy(tuned.resolve("tokenizer.json"), diff.resolve("tokenizer.json"), replacing());
+    Files.writeString(manifest, text.replace("tokenizer.json", "\\u0000"));
+    assertRefused("lists");
     Files.writeString(manifest, text.replace(UP, "renamed"));
     assertRefused("missing renamed", UP);
     Files.writeString(manifest, text.substring(0, text.length() / 2));
@@ -371,6 +451,22 @@ class WeightDiffTest {
     Files.write(file, bytes);
     Files.delete(raw.resolve("model.safetensors"));
     assertRefused(raw.toString(), "no weights");
+  }
+
+  @Test
+  void anUnreadableShardIsNamed() throws IOException {
+    writeModels(DType.F32);
+    plain().make(raw, tuned, diff);
+    for (Path folder : List.of(raw, diff)) {
+      // A folder of its name cannot be read by anybody, not even by root.
+      Path shard = folder.resolve("model.safetensors");
+      Path kept = Files.move(shard, parent.resolve("other"));
+      Files.createDirectory(shard);
+      assertRefused(shard.toString());
+      Files.delete(shard);
+      Files.move(kept, shard);
+    }
+    assertThat(plain().recover(raw, diff, recovered).verified()).isTrue();
   }
 
   @Test

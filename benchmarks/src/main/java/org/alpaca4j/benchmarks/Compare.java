@@ -342,6 +342,7 @@ public final class Compare {
               side.equals(OURS)
                   ? common.java(side, WeightDiffing.class, arguments)
                   : common.python(side, "diff.py", arguments);
+          Measuring.sync(); // nobody pays for what the side before left to be written
           all.computeIfAbsent(task + side, name -> new ArrayList<>()).add(run.run(common.threads));
         }
       }

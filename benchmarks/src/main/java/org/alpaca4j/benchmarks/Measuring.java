@@ -40,6 +40,18 @@ final class Measuring {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
   }
 
+  /** Has the system write what it owes the disk, where it has the command for it. */
+  static void sync() {
+    try {
+      new ProcessBuilder("sync").start().waitFor();
+    } catch (IOException e) {
+      progress("no sync: " + e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+  }
+
   /** Says what goes on, where it does not disturb the report. */
   static void progress(String line) {
     System.err.println(line);

@@ -8,4 +8,4 @@
 
   def timed_attention_backward(self, do: Tensor, qkv: Tensor, lengths: Tensor, window: Tensor, out: Tensor, lse: List[Tensor]) -> Tensor:
     torch.set_grad_enabled(False)
-    return self.attention_backward(do, qkv, out, lse, self.ints(lengths), int(window))
+    return self.attention_backward(do, qkv, out, lse, self.ints(lengths), int(window), torch.empty_like(qkv))

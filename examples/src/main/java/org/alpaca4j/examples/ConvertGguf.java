@@ -3,9 +3,9 @@ package org.alpaca4j.examples;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.weights.GgufExport;
-import org.alpaca4j.weights.GgufImport;
-import org.alpaca4j.weights.GgufType;
+import org.alpaca4j.weights.gguf.GgufExport;
+import org.alpaca4j.weights.gguf.GgufImport;
+import org.alpaca4j.weights.gguf.GgufType;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -45,9 +45,9 @@ public final class ConvertGguf implements Callable<Integer> {
       description = "the pre-tokenizer's name (such as qwen2), where it is not recognised")
   private @Nullable String preTokenizer;
 
-  private ConvertGguf() {}
+  ConvertGguf() {}
 
-  /** Runs the conversion. */
+  /** Converts; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
   public static void main(String[] args) {
     System.exit(ExampleCommand.run(new ConvertGguf(), args));
   }
@@ -76,6 +76,10 @@ public final class ConvertGguf implements Callable<Integer> {
   private void importFile() {
     GgufImport.Builder gguf = GgufImport.builder(source);
     if (type != null) {
+      if (type.isQuantised()) {
+        throw ExampleCommand.refusal(
+            "--type " + type + " is for export only: a folder holds F32, BF16 or F16");
+      }
       gguf.dtype(DType.valueOf(type.name()));
     }
     if (preTokenizer != null) {

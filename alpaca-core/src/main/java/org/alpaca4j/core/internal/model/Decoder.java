@@ -50,9 +50,16 @@ public interface Decoder extends AutoCloseable {
   List<Long> roomWidths();
 
   /**
+   * Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} and {@link
+   * #layerBackward} overwrite with what lives no longer than a call; one set serves all layers.
+   */
+  List<Long> scratchWidths();
+
+  /**
    * Computes a layer and keeps what {@link #layerBackward} needs.
    *
    * @param room tensors of {@link #roomWidths}, overwritten; the first becomes the output
+   * @param scratch tensors of {@link #scratchWidths}, overwritten
    * @return what else the backward pass needs; small
    */
   NDList layerKeeping(
@@ -61,13 +68,15 @@ public interface Decoder extends AutoCloseable {
       NDArray x,
       PackedInput input,
       UnitTensors weights,
-      NDArray[] room);
+      NDArray[] room,
+      NDArray[] scratch);
 
   /**
    * Returns the gradient of a layer's input and writes its weights' gradients.
    *
-   * @param room as {@link #layerKeeping} left it; without {@code more} it is computed again, but
-   *     for the first
+   * @param room as {@link #layerKeeping} left it; without {@code more} it is computed again, and
+   *     overwritten
+   * @param scratch tensors of {@link #scratchWidths}, overwritten
    * @param more what {@link #layerKeeping} returned; null: compute the layer again, from x
    * @param accumulate add to the gradients, instead of overwriting them
    */
@@ -77,6 +86,7 @@ public interface Decoder extends AutoCloseable {
       NDArray x,
       NDArray dz,
       NDArray[] room,
+      NDArray[] scratch,
       NDArray @Nullable [] more,
       PackedInput input,
       UnitTensors weights,
@@ -90,17 +100,25 @@ public interface Decoder extends AutoCloseable {
   NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
 
   /**
+   * Allocates what {@link #losses} and {@link #headBackward} overwrite: the logits of so many
+   * positions at once.
+   *
+   * @param dtype of the hidden states
+   */
+  NDArray[] lossRoom(NDManager manager, int positions, DType dtype);
+
+  /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
    * layer's output.
    *
-   * @param scratch [chunk, vocabulary] fp32, overwritten
+   * @param room from {@link #lossRoom}
    */
   NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head);
 
@@ -115,7 +133,7 @@ public interface Decoder extends AutoCloseable {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

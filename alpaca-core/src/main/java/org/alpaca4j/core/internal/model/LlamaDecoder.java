@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -219,13 +220,23 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
+  public List<Long> scratchWidths() {
+    long hidden = config.hiddenSize();
+    long intermediate = config.intermediateSize();
+    List<Long> kept = roomWidths();
+    return List.of(
+        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(3));
+  }
+
+  @Override
   public NDList layerKeeping(
       NDManager scope,
       int layer,
       NDArray x,
       PackedInput input,
       UnitTensors weights,
-      NDArray[] room) {
+      NDArray[] room,
+      NDArray[] scratch) {
     return program.call(
         scope,
         "forward_keeping",
@@ -235,7 +246,8 @@ public final class LlamaDecoder implements Decoder {
         input.lengths(),
         windows[layer],
         weights.arguments(),
-        room);
+        room,
+        scratch);
   }
 
   @Override
@@ -245,6 +257,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray x,
       NDArray dz,
       NDArray[] room,
+      NDArray[] scratch,
       NDArray @Nullable [] more,
       PackedInput input,
       UnitTensors weights,
@@ -262,7 +275,8 @@ public final class LlamaDecoder implements Decoder {
                 accumulate ? add : overwrite,
                 weights.arguments(),
                 gradients.arguments(),
-                room));
+                room,
+                scratch));
     if (more == null) {
       return program.callForOne(scope, "backward_recomputing", arguments.toArray());
     }
@@ -286,16 +300,27 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
+  public NDArray[] lossRoom(NDManager manager, int positions, DType dtype) {
+    Shape shape = new Shape(positions, config.vocabSize());
+    NDArray logits = manager.create(shape, DataType.FLOAT32);
+    if (dtype == DType.F32) {
+      return new NDArray[] {logits};
+    }
+    NDArray flat = Tensors.empty(manager, shape.size(), dtype);
+    return new NDArray[] {logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))};
+  }
+
+  @Override
   public NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head) {
     return program.callForOne(
-        scope, "head_loss", x, rows, targets, scratch, head.argument(0), matrix(embedding, head));
+        scope, "head_loss", x, rows, targets, room, head.argument(0), matrix(embedding, head));
   }
 
   @Override
@@ -305,7 +330,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray scratch,
+      NDArray[] room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,
@@ -319,7 +344,7 @@ public final class LlamaDecoder implements Decoder {
         targets,
         scope.create((float) scale),
         accumulate ? add : overwrite,
-        scratch,
+        room,
         head.argument(0),
         matrix(embedding, head),
         headGradient.argument(0),

@@ -5,9 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
-import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 
 /**
  * The bytes of pickles, read in order with a bound: every length is compared with what is left
@@ -27,6 +25,7 @@ public final class PickleInput {
   private final Source source;
   private final long end;
   private final ByteBuffer buffer = ByteBuffer.allocate(BUFFER_BYTES).limit(0);
+  private final byte[] line = new byte[MAX_LINE_BYTES];
   private long bufferEnd;
 
   /** Reads the bytes {@code [begin, end)} of a source. */
@@ -52,7 +51,8 @@ public final class PickleInput {
     return bufferEnd - buffer.remaining();
   }
 
-  private long remaining() {
+  /** Returns how many bytes are left. */
+  public long remaining() {
     return end - position();
   }
 
@@ -105,12 +105,12 @@ public final class PickleInput {
   }
 
   String readText(long bytes) throws IOException {
-    return decode(readBytes(bytes), StandardCharsets.UTF_8);
+    byte[] text = readBytes(bytes);
+    return decode(text, text.length);
   }
 
   /** Reads up to a line feed, which is not part of the result. */
   String readLine() throws IOException {
-    byte[] line = new byte[MAX_LINE_BYTES];
     int length = 0;
     for (int next = readByte(); next != '\n'; next = readByte()) {
       if (length == line.length) {
@@ -118,14 +118,23 @@ public final class PickleInput {
       }
       line[length++] = (byte) next;
     }
-    return decode(Arrays.copyOf(line, length), StandardCharsets.UTF_8);
+    return decode(line, length);
   }
 
-  private static String decode(byte[] bytes, Charset charset) throws PickleException {
+  private static String decode(byte[] bytes, int length) throws PickleException {
+    boolean ascii = true;
+    for (int i = 0; i < length && ascii; i++) {
+      ascii = bytes[i] >= 0;
+    }
+    if (ascii) {
+      // A decoder for each of many short texts would take many times the pickle's bytes.
+      return new String(bytes, 0, length, StandardCharsets.ISO_8859_1);
+    }
     try {
-      return charset.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      ByteBuffer text = ByteBuffer.wrap(bytes, 0, length);
+      return StandardCharsets.UTF_8.newDecoder().decode(text).toString();
     } catch (CharacterCodingException e) {
-      throw new PickleException("a text is not " + charset);
+      throw new PickleException("a text is not UTF-8");
     }
   }
 

@@ -319,8 +319,12 @@ public final class Unpickler {
     if (markCount == 0) {
       throw new PickleException("an operation needs a mark, and there is none");
     }
-    List<Object> top = stack.subList(marks[--markCount], stack.size());
-    List<Object> values = new ArrayList<>(top);
+    int mark = marks[--markCount];
+    if (mark == stack.size()) {
+      return List.of();
+    }
+    List<Object> top = stack.subList(mark, stack.size());
+    List<Object> values = Arrays.asList(top.toArray());
     top.clear();
     return values;
   }
@@ -328,7 +332,7 @@ public final class Unpickler {
   // ---- memo
 
   private static long memoIndex(String line) throws PickleException {
-    if (!line.matches("[0-9]{1,9}")) {
+    if (line.isEmpty() || line.length() > 9 || !isDigits(line, 0)) {
       throw new PickleException("'" + show(line) + "' is no number in the memo");
     }
     return Long.parseLong(line);
@@ -388,10 +392,22 @@ public final class Unpickler {
 
   private static Object parseLongLine(String line) throws PickleException {
     String digits = line.endsWith("L") ? line.substring(0, line.length() - 1) : line;
-    if (digits.length() > MAX_INTEGER_DIGITS || !digits.matches("[-+]?[0-9]+")) {
+    int signs = digits.startsWith("-") || digits.startsWith("+") ? 1 : 0;
+    if (digits.length() == signs
+        || digits.length() > MAX_INTEGER_DIGITS
+        || !isDigits(digits, signs)) {
       throw new PickleException("'" + show(line) + "' is no integer");
     }
     return narrowed(new BigInteger(digits));
+  }
+
+  private static boolean isDigits(String text, int from) {
+    for (int i = from; i < text.length(); i++) {
+      if (text.charAt(i) < '0' || text.charAt(i) > '9') {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static double parseDouble(String line) throws PickleException {

@@ -41,6 +41,9 @@ public record PytorchArchive(
   /** Far more than the names and shapes of the largest models take. */
   private static final long MAX_PICKLE_BYTES = 64 << 20;
 
+  /** A larger one that is compressed may be as large as the file: its objects are much larger. */
+  private static final long MAX_SMALL_PICKLE_BYTES = 16 << 10;
+
   /** One array, read as a whole. */
   private static final long MAX_INFLATED_BYTES = 1 << 30;
 
@@ -74,15 +77,22 @@ public record PytorchArchive(
     ByteOrder order = byteOrder(channel, entries.get(root + "byteorder"));
     Extent pickle = entries.getOrDefault(root + PICKLE, new Extent(PICKLE, false, 0, 0, 0, 0));
     requirePickleLength(pickle.bytes());
-    if (pickle.deflated()) {
-      requireInflatable(pickle, pickle.bytes(), channel.size());
+    if (pickle.deflated()
+        && pickle.bytes() > MAX_SMALL_PICKLE_BYTES
+        && pickle.bytes() > channel.size()) {
+      throw new MalformedArchiveException(
+          "its compressed entry '"
+              + Unpickler.show(pickle.name())
+              + "' is said to have "
+              + pickle.bytes()
+              + " bytes, more than the whole file; torch.save never compresses");
     }
     PickleInput input =
         pickle.deflated()
             ? PickleInput.of(Inflation.inflate(channel, pickle))
             : new PickleInput(channel::read, pickle.offset(), pickle.offset() + pickle.bytes());
     long begin = input.position();
-    TorchGlobals globals = new TorchGlobals();
+    TorchGlobals globals = new TorchGlobals(pickle.bytes());
     Object value = new Unpickler(input, globals).load();
     if (input.position() - begin != pickle.bytes()) {
       throw new MalformedArchiveException(PICKLE + " goes on after its end");
@@ -154,7 +164,7 @@ public record PytorchArchive(
     if (!(plain(input) instanceof PickleDict)) {
       throw new MalformedArchiveException("its facts about the system are no dict");
     }
-    TorchGlobals globals = new TorchGlobals();
+    TorchGlobals globals = new TorchGlobals(input.remaining());
     Map<String, TorchTensor> tensors = StateDict.tensors(new Unpickler(input, globals).load());
     if (!(plain(input) instanceof PickleList keys)) {
       throw new MalformedArchiveException("its storages are not listed");

@@ -45,7 +45,17 @@ final class TorchGlobals implements PickleGlobals {
   private static final Map<String, Object> PERMITTED = permitted();
 
   private final Map<String, TorchStorage> storages = new HashMap<>();
-  private int copied;
+  private final long maxCopied;
+  private long copied;
+
+  /**
+   * Prepares for one pickle.
+   *
+   * @param pickleBytes at least as many as it has
+   */
+  TorchGlobals(long pickleBytes) {
+    this.maxCopied = pickleBytes;
+  }
 
   private static Map<String, Object> permitted() {
     Map<String, Object> names =
@@ -137,17 +147,25 @@ final class TorchGlobals implements PickleGlobals {
       if (entry.size() != 2) {
         throw new PickleException("an OrderedDict is not made of pairs");
       }
-      // One list may be used by many calls: the only work that the pickle's length does not bound.
-      if (++copied > Unpickler.MAX_OPERATIONS) {
-        throw new PickleException("it copies more than " + copied + " entries");
-      }
+      requireOwn(1);
       dict.put(entry.get(0), entry.get(1));
     }
     return dict;
   }
 
-  private static TorchTensor rebuild(Function function, List<Object> arguments)
-      throws PickleException {
+  /**
+   * Counts values that a call copies. One list or tuple may be used by many calls, but each value
+   * that is written for one call alone takes a byte at least.
+   */
+  private void requireOwn(int values) throws PickleException {
+    copied += values;
+    if (copied > maxCopied) {
+      throw new PickleException(
+          "its calls share lists or tuples, of more values than it has bytes");
+    }
+  }
+
+  private TorchTensor rebuild(Function function, List<Object> arguments) throws PickleException {
     return switch (function) {
       case REBUILD_TENSOR -> {
         requireCount(function, arguments, 4, 4);
@@ -192,7 +210,7 @@ final class TorchGlobals implements PickleGlobals {
     return tensor;
   }
 
-  private static TorchTensor tensor(List<Object> arguments, DType dtype) throws PickleException {
+  private TorchTensor tensor(List<Object> arguments, DType dtype) throws PickleException {
     return TorchTensor.of(
         storage(arguments.get(0)),
         dtype,
@@ -270,12 +288,13 @@ final class TorchGlobals implements PickleGlobals {
     throw new PickleException(what + " is " + describe(value) + ", not an integer of 64 bits");
   }
 
-  private static long[] integers(Object value, String what) throws PickleException {
+  private long[] integers(Object value, String what) throws PickleException {
     if (!(value instanceof PickleTuple tuple)
         || tuple.items().size() > TorchTensor.MAX_DIMENSIONS) {
       throw new PickleException(
           what + " is " + describe(value) + ", not a tuple of at most 64 integers");
     }
+    requireOwn(tuple.items().size());
     long[] numbers = new long[tuple.items().size()];
     for (int i = 0; i < numbers.length; i++) {
       numbers[i] = integer(tuple.items().get(i), what);

@@ -16,10 +16,10 @@ import org.alpaca4j.core.TokenizerException;
  * @param pieces the vocabulary; a piece's place is its id
  * @param byteFallback whether a character without a piece becomes its UTF-8 bytes
  * @param addDummyPrefix whether a text gets a space in front
- * @param bos the piece that begins a text, if the model has one
- * @param eos the piece that ends a text, if the model has one
- * @param pad the piece that pads, if the model has one
- * @param unknown the piece for what has no other
+ * @param bos the piece that begins a text, else empty
+ * @param eos the piece that ends a text, else empty
+ * @param pad the piece that pads, else empty
+ * @param unknown the piece for what has no other, else empty
  * @see <a
  *     href="https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto">The
  *     format</a>
@@ -42,7 +42,7 @@ public record SentencePieceModel(
       List.of(Type.NORMAL, Type.UNKNOWN, Type.CONTROL, Type.USER_DEFINED, Type.UNUSED, Type.BYTE);
 
   /** What a piece is for. */
-  enum Type {
+  public enum Type {
     NORMAL,
     UNKNOWN,
     CONTROL,
@@ -58,7 +58,7 @@ public record SentencePieceModel(
    * @param score pieces of a higher score are merged first
    * @param type what it is for
    */
-  record Piece(String text, float score, Type type) {}
+  public record Piece(String text, float score, Type type) {}
 
   /** Copies the list. */
   public SentencePieceModel {

@@ -249,7 +249,7 @@ public final class SentencePieceTokenizer {
     out.writeObjectFieldStart("model");
     out.writeStringField("type", "BPE");
     out.writeNullField("dropout");
-    out.writeStringField("unk_token", model.unknown());
+    writeRole(out, "unk_token", model.unknown());
     out.writeNullField("continuing_subword_prefix");
     out.writeNullField("end_of_word_suffix");
     out.writeBooleanField("fuse_unk", true);

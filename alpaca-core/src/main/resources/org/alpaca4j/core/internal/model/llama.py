@@ -20,17 +20,17 @@ def inverse_rms(x: Tensor, eps: float) -> Tensor:
     return torch.rsqrt(norm * norm / x.size(-1) + eps)
 
 
-def normalize(x: Tensor, inverse: Tensor) -> Tensor:
+def normalize(x: Tensor, inverse: Tensor, out: Tensor) -> Tensor:
     """x * inverse in x's dtype."""
-    return x * inverse.to(x.dtype)
+    return torch.mul(x, inverse.to(x.dtype), out=out)
 
 
-def normalize_backward(dh: Tensor, n: Tensor, inverse: Tensor, weight: Tensor, dweight: Tensor, beta: float) -> Tensor:
-    """For h = n * weight with n = x * inverse: adds to dweight, returns dx. Rows over the last dimension, 2-D."""
-    dn = dh * n
+def normalize_backward(dh: Tensor, n: Tensor, inverse: Tensor, weight: Tensor, dweight: Tensor, beta: float, out: Tensor) -> Tensor:
+    """For h = n * weight with n = x * inverse: adds to dweight, returns dx in `out`. Rows over the last dimension, 2-D."""
+    dn = torch.mul(dh, n, out=out)
     __torch__.add_gradient(dweight, dn.sum([0], dtype=6), beta)
     mean = torch.mm(dn, weight.unsqueeze(1)) / n.size(1)
-    dx = torch.mul(dh, weight, out=dn).addcmul_(n, mean, value=-1)
+    dx = torch.mul(dh, weight, out=out).addcmul_(n, mean, value=-1)
     return dx.mul_(inverse.to(dx.dtype))
 
 
@@ -42,10 +42,17 @@ def add_gradient(gradient: Tensor, value: Tensor, beta: float) -> Tensor:
 
 
 def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) -> Tensor:
-    """gradient [out, in] = beta * gradient + dy^T x."""
+    """gradient [out, in] = beta * gradient + dy^T x. Where the gradient is kept in another dtype, a product of at most
+    4 M elements is in memory at once."""
     if gradient.dtype == dy.dtype:
         return torch.addmm(gradient, dy.t(), x, beta=beta, out=gradient)
-    return __torch__.add_gradient(gradient, torch.mm(dy.t(), x), beta)
+    rows = max(1, 4194304 // x.size(1))
+    start = 0
+    while start < dy.size(1):
+        end = min(start + rows, dy.size(1))
+        __torch__.add_gradient(gradient[start:end], torch.mm(dy[:, start:end].t(), x), beta)
+        start = end
+    return gradient
 
 
 def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
@@ -160,13 +167,12 @@ def product_attention_backward(
       start = end
     return result
 
-  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], lengths: List[int], window: int) -> Tensor:
-    """Gradient of the rotated qkv; do and out [tokens, heads * head_dim]."""
+  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], lengths: List[int], window: int, dqkv: Tensor) -> Tensor:
+    """Gradient of the rotated qkv, into dqkv of its shape; do and out [tokens, heads * head_dim]."""
     tokens = qkv.size(0)
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
     out = out.view([tokens, self.heads, self.head_dim])
     do = do.view([tokens, self.heads, self.head_dim])
-    dqkv = torch.empty_like(qkv)
     dq, dk, dv = dqkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
     start = 0
     for i in range(len(lengths)):
@@ -207,32 +213,40 @@ def product_attention_backward(
       d = dq if i == 0 else dk
       inverse = __torch__.inverse_rms(x, self.eps)
       at = self.at_head_norms + i
+      n = __torch__.normalize(x, inverse, torch.empty_like(x))
       dx = __torch__.normalize_backward(
-          d.reshape([-1, self.head_dim]), __torch__.normalize(x, inverse), inverse, weights[at], gradients[at], beta)
+          d.reshape([-1, self.head_dim]), n, inverse, weights[at], gradients[at], beta, torch.empty_like(x))
       d.copy_(dx.view(d.shape))
     return 0
 
-  def swiglu(self, gate_up: Tensor) -> Tensor:
+  def swiglu(self, gate_up: Tensor, out: Tensor) -> Tensor:
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
-    return torch.silu(gate).mul_(up)
+    return torch.silu(gate, out=out).mul_(up)
 
-  def room(self, x: Tensor) -> List[Tensor]:
-    """Where `layer` puts its results: output, qkv, attention output, gate_up."""
-    tokens = x.size(0)
-    widths = [x.size(1), (self.heads + 2 * self.kv_heads) * self.head_dim, self.heads * self.head_dim, 2 * self.intermediate]
-    return [torch.empty([tokens, width], dtype=x.dtype, device=x.device) for width in widths]
-
-  def after_attention(self, x: Tensor, out: Tensor, weights: List[Tensor]) -> Tensor:
+  def after_attention(self, x: Tensor, attended: Tensor, weights: List[Tensor], out: Tensor) -> Tensor:
     """The MLP's residual input. Cheap enough to be computed again in the backward pass."""
-    y = torch.addmm(x, out, weights[2].t())
+    y = torch.addmm(x, attended, weights[2].t(), out=out)
     if self.at_o_bias >= 0:
       y.add_(weights[self.at_o_bias])
     return y
 
-  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor]) -> List[Tensor]:
+  def room(self, x: Tensor) -> List[Tensor]:
+    """Where `layer` puts its results: output, qkv, attention's output, gate_up."""
+    heads = self.heads * self.head_dim
+    return self.rows_of(x, [x.size(1), heads + 2 * self.kv_heads * self.head_dim, heads, 2 * self.intermediate])
+
+  def forward_scratch(self, x: Tensor) -> List[Tensor]:
+    """What `layer` uses of its scratch."""
+    return self.rows_of(x, [self.intermediate, x.size(1), x.size(1)])
+
+  def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
+    return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
+
+  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
     """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
     z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
-    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps)).mul_(weights[0])
+    s, a, b = scratch[0], scratch[1], scratch[2]
+    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), a).mul_(weights[0])
     self.project(h, weights[1], weights, self.at_qkv_bias, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
@@ -240,10 +254,10 @@ def product_attention_backward(
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
     lse = self.attention(heads, lengths, window, out)
-    y = self.after_attention(x, out, weights)
-    h = torch.mul(y, __torch__.inverse_rms(y, self.eps).to(y.dtype), out=h).mul_(weights[3])
+    y = self.after_attention(x, out, weights, b)
+    h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
     self.project(h, weights[4], weights, self.at_gate_up_bias, gate_up)
-    torch.addmm(y, self.swiglu(gate_up), weights[5].t(), out=z)
+    torch.addmm(y, self.swiglu(gate_up, s), weights[5].t(), out=z)
     if self.at_down_bias >= 0:
       z.add_(weights[self.at_down_bias])
     return before + lse
@@ -252,63 +266,62 @@ def product_attention_backward(
     """One layer; nothing is kept for a backward pass."""
     torch.set_grad_enabled(False)
     room = self.room(x)
-    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room)
+    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x))
     return room[0]
 
-  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor]) -> List[Tensor]:
+  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
     """One layer into `room`; returns what `backward` wants besides it."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room)
+    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch)
 
-  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor]) -> Tensor:
-    """As `backward`, from the layer's input alone; `room` is overwritten but for its first, the output."""
+  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
+    """As `backward`, from the layer's input alone; `room` is overwritten."""
     torch.set_grad_enabled(False)
-    scratch = [torch.empty_like(room[0])] + room[1:]
-    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, scratch)
-    return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, scratch, more)
+    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch)
+    return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, room, scratch, more)
 
-  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], more: List[Tensor]) -> Tensor:
+  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
     """Gradient of the layer's input; the weights' gradients go into `gradients`. `room` and `more` are what `layer`
-    filled and returned. dz is not changed."""
+    filled and returned. dz is not changed. `scratch` is memory for what lives no longer than this call."""
     torch.set_grad_enabled(False)
-    b = float(beta)
+    factor = float(beta)
     examples = self.ints(lengths)
     qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3]
     lse = more[len(more) - len(examples):]
+    s, a, b, m, c, do, dqkv, dgate_up = scratch
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
-    s = torch.silu(gate)
-    m = s * up
-    __torch__.add_weight_gradient(gradients[5], dz, m, b)
-    self.add_bias_gradient(gradients, self.at_down_bias, dz, b)
+    torch.silu(gate, out=s)
+    torch.mul(s, up, out=m)
+    __torch__.add_weight_gradient(gradients[5], dz, m, factor)
+    self.add_bias_gradient(gradients, self.at_down_bias, dz, factor)
     dm = torch.mm(dz, weights[5], out=m)
-    dgate_up = torch.empty_like(gate_up)
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(x, out, weights)
+    y = self.after_attention(x, out, weights, a)
     inverse = __torch__.inverse_rms(y, self.eps)
-    n = __torch__.normalize(y, inverse)
-    __torch__.add_weight_gradient(gradients[4], dgate_up, n * weights[3], b)
-    self.add_bias_gradient(gradients, self.at_gate_up_bias, dgate_up, b)
-    dh = torch.mm(dgate_up, weights[4])
-    dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], b).add_(dz)
+    n = __torch__.normalize(y, inverse, b)
+    __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)
+    self.add_bias_gradient(gradients, self.at_gate_up_bias, dgate_up, factor)
+    dh = torch.mm(dgate_up, weights[4], out=c)
+    dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], factor, a).add_(dz)
 
     # Attention: y = x + o(attention(rotate(qkv(norm(x)))))
-    __torch__.add_weight_gradient(gradients[2], dy, out, b)
-    self.add_bias_gradient(gradients, self.at_o_bias, dy, b)
-    dqkv = self.attention_backward(torch.mm(dy, weights[2]), qkv, out, lse, examples, int(window))
-    __torch__.rotate_(dqkv[:, :self.heads + self.kv_heads], cos, sin, -1.0)
+    __torch__.add_weight_gradient(gradients[2], dy, out, factor)
+    self.add_bias_gradient(gradients, self.at_o_bias, dy, factor)
+    torch.mm(dy, weights[2], out=do)
+    dheads = self.attention_backward(do, qkv, out, lse, examples, int(window), dqkv.view(qkv.shape))
+    __torch__.rotate_(dheads[:, :self.heads + self.kv_heads], cos, sin, -1.0)
     if self.at_head_norms >= 0:
-      self.normalize_heads_backward(dqkv, more[:2], weights, gradients, b)
-    dqkv = dqkv.view([x.size(0), -1])
+      self.normalize_heads_backward(dheads, more[:2], weights, gradients, factor)
     inverse = __torch__.inverse_rms(x, self.eps)
-    n = __torch__.normalize(x, inverse)
-    __torch__.add_weight_gradient(gradients[1], dqkv, n * weights[0], b)
-    self.add_bias_gradient(gradients, self.at_qkv_bias, dqkv, b)
-    dh = torch.mm(dqkv, weights[1])
-    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], b).add_(dy)
+    n = __torch__.normalize(x, inverse, b)
+    __torch__.add_weight_gradient(gradients[1], dqkv, torch.mul(n, weights[0], out=c), factor)
+    self.add_bias_gradient(gradients, self.at_qkv_bias, dqkv, factor)
+    dh = torch.mm(dqkv, weights[1], out=c)
+    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], factor, torch.empty_like(x)).add_(dy)
 
   def ints(self, x: Tensor) -> List[int]:
     values = annotate(List[int], [])
@@ -334,7 +347,7 @@ def product_attention_backward(
 
   def final_norm(self, x: Tensor, norm: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
-    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps)) * norm
+    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), torch.empty_like(x)).mul_(norm)
 
   def logits(self, h: Tensor, head: Tensor) -> Tensor:
     """fp32 logits [tokens, vocabulary] of normed hidden states."""
@@ -352,47 +365,50 @@ def product_attention_backward(
     logits.mul_(total.reciprocal())
     return largest + total.log() - target
 
-  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, scratch: Tensor, norm: Tensor, head: Tensor) -> Tensor:
-    """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32."""
+  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: List[Tensor], norm: Tensor, head: Tensor) -> Tensor:
+    """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32. In chunks of the rows
+    of room: logits [chunk, vocabulary] fp32, and the same in x's dtype if that is another."""
     torch.set_grad_enabled(False)
     h = self.final_norm(x.index_select(0, rows), norm)
     losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
     start = 0
     while start < rows.size(0):
-      end = min(start + scratch.size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, scratch[:end - start])
+      end = min(start + room[0].size(0), rows.size(0))
+      logits = self.head_logits(h[start:end], head, room)
       losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
       start = end
     return losses.squeeze(1)
 
-  def head_logits(self, h: Tensor, head: Tensor, out: Tensor) -> Tensor:
+  def head_logits(self, h: Tensor, head: Tensor, room: List[Tensor]) -> Tensor:
+    """fp32 logits of a chunk, in `room`."""
+    logits = room[0][:h.size(0)]
     if h.dtype == 6:
-      return torch.mm(h, head.t(), out=out)
-    return out.copy_(torch.mm(h, head.t()))
+      return torch.mm(h, head.t(), out=logits)
+    return logits.copy_(torch.mm(h, head.t(), out=room[1][:h.size(0)]))
 
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, scratch: Tensor, norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: List[Tensor], norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
     """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
-    gradients go into dnorm and dhead. In chunks of the rows of scratch [chunk, vocabulary] fp32."""
+    gradients go into dnorm and dhead. `room` is as for head_loss."""
     torch.set_grad_enabled(False)
     b = float(beta)
     xs = x.index_select(0, rows)
     inverse = __torch__.inverse_rms(xs, self.eps)
-    n = __torch__.normalize(xs, inverse)
+    n = __torch__.normalize(xs, inverse, torch.empty_like(xs))
     h = n * norm
     dh = torch.empty_like(h)
     losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
     start = 0
     while start < rows.size(0):
-      end = min(start + scratch.size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, scratch[:end - start])
+      end = min(start + room[0].size(0), rows.size(0))
+      logits = self.head_logits(h[start:end], head, room)
       losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
       minus = torch.full([end - start, 1], -1.0, dtype=6, device=x.device)
       logits.scatter_add_(1, targets[start:end], minus).mul_(scale)
-      dlogits = logits.to(h.dtype)
+      dlogits = logits if h.dtype == 6 else room[1][:end - start].copy_(logits)
       torch.mm(dlogits, head, out=dh[start:end])
       __torch__.add_weight_gradient(dhead, dlogits, h[start:end], b)
       b = 1.0
       start = end
-    dxs = __torch__.normalize_backward(dh, n, inverse, norm, dnorm, float(beta))
+    dxs = __torch__.normalize_backward(dh, n, inverse, norm, dnorm, float(beta), h)
     dx = torch.zeros_like(x).index_copy_(0, rows, dxs)
     return losses.squeeze(1), dx

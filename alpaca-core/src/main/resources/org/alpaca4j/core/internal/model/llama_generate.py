@@ -111,9 +111,10 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     longest = max(counts)
     layers = cache.unbind(0)
     room = self.room(x)
+    scratch = self.forward_scratch(x)
     for i in range(self.layers):
       at = 1 + i * self.per_layer
-      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room)
+      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room, scratch)
       before = x
       x = room[0]
       room[0] = before
@@ -143,6 +144,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     rotated = self.heads + self.kv_heads
     half = self.head_dim // 2
     eps = torch.full([1], self.eps, dtype=6, device=x.device)
+    activated = torch.empty([rows, self.intermediate], dtype=x.dtype, device=x.device)
     column = torch.select(cache, 3, n).unbind(0)
     past = torch.narrow(cache, 3, 0, n + 1).unbind(0)
     hidden = mask
@@ -176,7 +178,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
       gate_up = self.product(self.norm(x, w[3], eps), 4 * i + 2, w[4])
       if self.at_gate_up_bias >= 0:
         gate_up.add_(w[self.at_gate_up_bias])
-      x.add_(self.product(self.swiglu(gate_up), 4 * i + 3, w[5]))
+      x.add_(self.product(self.swiglu(gate_up, activated), 4 * i + 3, w[5]))
       if self.at_down_bias >= 0:
         x.add_(w[self.at_down_bias])
     return self.result(x)

@@ -10,6 +10,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.alpaca4j.core.DType;
@@ -92,6 +93,14 @@ class LlamaDecoderTest {
         });
   }
 
+  private NDArray[] room(List<Long> widths, int tokens, DType dtype) {
+    return widths.stream()
+        .map(
+            width ->
+                Tensors.view(scope, Tensors.zeros(scope, tokens * width, dtype), 0, tokens, width))
+        .toArray(NDArray[]::new);
+  }
+
   /** Output, gradient of the input and of every parameter of one layer, by name. */
   private Map<String, float[]> pass(ModelConfig config, boolean cpuKernel, DType dtype) {
     Map<String, float[]> results = new LinkedHashMap<>();
@@ -103,22 +112,27 @@ class LlamaDecoderTest {
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
       results.put("output", floats(decoder.layer(scope, 0, x, input, weights)));
 
-      NDArray[] room =
-          decoder.roomWidths().stream()
-              .map(
-                  width ->
-                      Tensors.view(
-                          scope, Tensors.zeros(scope, tokens * width, dtype), 0, tokens, width))
-              .toArray(NDArray[]::new);
+      NDArray[] room = room(decoder.roomWidths(), tokens, dtype);
+      NDArray[] scratch = room(decoder.scratchWidths(), tokens, dtype);
       NDArray[] more =
-          decoder.layerKeeping(scope, 0, x, input, weights, room).toArray(new NDArray[0]);
+          decoder.layerKeeping(scope, 0, x, input, weights, room, scratch).toArray(new NDArray[0]);
       results.put("kept output", floats(room[0]));
       for (boolean recompute : new boolean[] {false, true}) {
         String how = recompute ? " recomputed" : "";
         UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
         NDArray dx =
             decoder.layerBackward(
-                scope, 0, x, dz, room, recompute ? null : more, input, weights, gradients, false);
+                scope,
+                0,
+                x,
+                dz,
+                room,
+                scratch,
+                recompute ? null : more,
+                input,
+                weights,
+                gradients,
+                false);
         results.put("dx" + how, floats(dx));
         for (UnitLayout.Parameter parameter : weights.layout().parameters()) {
           results.put(parameter.name() + how, gradients.parameter(scope, parameter).toFloatArray());

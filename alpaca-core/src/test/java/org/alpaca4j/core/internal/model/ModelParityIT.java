@@ -65,6 +65,12 @@ class ModelParityIT {
     }
   }
 
+  private static NDArray[] room(NDManager scope, List<Long> widths, int tokens) {
+    return widths.stream()
+        .map(width -> scope.zeros(new Shape(tokens, width)))
+        .toArray(NDArray[]::new);
+  }
+
   private void check(Path folder, boolean recompute) {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
@@ -79,15 +85,14 @@ class ModelParityIT {
       NDArray[] x = new NDArray[decoder.units().size() - 1];
       NDArray[][] room = new NDArray[x.length][];
       NDArray[][] more = new NDArray[x.length][];
+      NDArray[] scratch = room(scope, decoder.scratchWidths(), rows.ids.length);
       x[0] = decoder.embed(scope, input, model.embedding());
       rows.compare(reference, "hidden.embed", x[0]);
       for (int layer = 0; layer + 1 < x.length; layer++) {
-        room[layer] =
-            decoder.roomWidths().stream()
-                .map(width -> scope.zeros(new Shape(rows.ids.length, width)))
-                .toArray(NDArray[]::new);
+        room[layer] = room(scope, decoder.roomWidths(), rows.ids.length);
         NDList results =
-            decoder.layerKeeping(scope, layer, x[layer], input, model.layer(layer), room[layer]);
+            decoder.layerKeeping(
+                scope, layer, x[layer], input, model.layer(layer), room[layer], scratch);
         x[layer + 1] = room[layer][0];
         more[layer] = recompute ? null : results.toArray(new NDArray[0]);
         rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
@@ -103,7 +108,7 @@ class ModelParityIT {
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray scratch = scope.zeros(new Shape(7, decoder.config().vocabSize()));
+      NDArray[] lossRoom = decoder.lossRoom(scope, 7, DType.F32);
       NDList head =
           decoder.headBackward(
               scope,
@@ -111,7 +116,7 @@ class ModelParityIT {
               scope.create(rows.supervised),
               scope.create(rows.targets).reshape(-1, 1),
               1.0 / rows.targets.length,
-              scratch,
+              lossRoom,
               model.embedding(),
               model.head(),
               gradients.get(0),
@@ -133,6 +138,7 @@ class ModelParityIT {
                 x[layer],
                 dx,
                 room[layer],
+                scratch,
                 more[layer],
                 input,
                 model.layer(layer),

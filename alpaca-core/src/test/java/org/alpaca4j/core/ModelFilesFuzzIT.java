@@ -1,0 +1,113 @@
+package org.alpaca4j.core;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.alpaca4j.core.fuzz.Fuzz;
+import org.alpaca4j.core.fuzz.Mutator;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceTokenizer;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** Mutated files beside the weights. */
+@Tag("fuzz")
+class ModelFilesFuzzIT {
+  private static final long BASE_BYTES = 1 << 20;
+  private static final Path TOKENIZER =
+      Path.of("src/test/resources/byte-level-tokenizer/tokenizer.json");
+
+  @Test
+  void config() {
+    List<byte[]> sound =
+        List.of(
+            utf8(TinyModel.config().build().toJson()),
+            utf8(
+                """
+                {"model_type": "qwen2", "hidden_size": 64, "num_attention_heads": 4,
+                 "num_hidden_layers": 2, "num_key_value_heads": 2, "use_sliding_window": true,
+                 "sliding_window": 16, "max_window_layers": 1, "eos_token_id": [1, 2],
+                 "layer_types": ["full_attention", "sliding_attention"],
+                 "rope_scaling": {"rope_type": "yarn", "factor": 4.0,
+                 "original_max_position_embeddings": 32}, "torch_dtype": "bfloat16"}
+                """),
+            utf8(
+                """
+                {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4,
+                 "rope_parameters": {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0,
+                 "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                 "original_max_position_embeddings": 8192}, "pretraining_tp": 1, "dtype": null}
+                """));
+    Fuzz.run(
+        "config",
+        5,
+        BASE_BYTES,
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of("config.json", mutator.json(mutator.pick(sound), mutator.pick(sound)));
+        },
+        (folder, meter) ->
+            meter.measure("load", () -> ModelConfig.load(folder.resolve("config.json"))));
+  }
+
+  @Test
+  void sentencePiece() {
+    byte[] sound = SentencePieceModels.hello().toBytes();
+    byte[] small =
+        new SentencePieceModels()
+            .piece("<unk>", 0, 2)
+            .piece("<s>", 0, 3)
+            .piece("ab", -1, 1)
+            .piece("a", -2, 1)
+            .piece("b", -3, 1)
+            .toBytes();
+    Fuzz.run(
+        "sentencepiece",
+        5,
+        BASE_BYTES,
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of("tokenizer.model", mutator.bytes(mutator.oneIn(4) ? sound : small, sound));
+        },
+        (folder, meter) -> {
+          Path file = folder.resolve("tokenizer.model");
+          SentencePieceModel model = meter.measure("load", () -> SentencePieceModel.load(file));
+          SentencePieceTokenizer tokenizer = new SentencePieceTokenizer(model);
+          meter.measure("tokenizer.json", () -> tokenizer.tokenizerJson(true, true, "it"));
+          meter.measure("config", tokenizer::configJson);
+        });
+  }
+
+  /** Without the native tokenizer, of which one is checked here: whether JSON is what it needs. */
+  @Test
+  void tokenizerJson() throws IOException {
+    byte[] sound = Files.readAllBytes(TOKENIZER);
+    byte[] small =
+        utf8(
+            """
+            {"version": "1.0", "added_tokens": [{"id": 2, "content": "</s>", "special": true}],
+             "model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}
+            """);
+    Fuzz.run(
+        "tokenizer",
+        5,
+        BASE_BYTES,
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of("tokenizer.json", mutator.json(mutator.oneIn(8) ? sound : small, small));
+        },
+        (folder, meter) -> {
+          byte[] bytes = Files.readAllBytes(folder.resolve("tokenizer.json"));
+          TokenizerJson json = meter.measure("parse", () -> TokenizerJson.parse(bytes, "it"));
+          List<AddedToken> more = List.of(AddedToken.special("<pad>"), AddedToken.special("</s>"));
+          meter.measure("add", () -> json.with(more, "it"));
+        });
+  }
+
+  private static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+}

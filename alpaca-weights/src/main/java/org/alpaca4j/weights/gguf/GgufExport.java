@@ -1,0 +1,273 @@
+package org.alpaca4j.weights.gguf;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.RopeScaling;
+import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.weights.gguf.TensorCopy.RowOrder;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Exports a Hugging Face checkpoint folder as one GGUF file, which llama.cpp and Ollama run: the
+ * weights, the hyper-parameters, the tokenizer and the chat templates.
+ *
+ * <pre>{@code
+ * GgufExport.builder(Path.of("my-model")).type(GgufType.Q8_0).build().write(Path.of("my-model.gguf"));
+ * }</pre>
+ *
+ * <p>Families: those of {@link ModelConfig}; Mistral becomes {@code llama}, as in llama.cpp's own
+ * conversion, whose names, keys and order of rows this follows. Vectors (norms and biases) are
+ * always F32. A tied head is left out. Memory use is bounded by a few pieces of a tensor per
+ * thread, whatever the model's size.
+ *
+ * <p>Immutable and thread-safe.
+ */
+public final class GgufExport {
+  private static final Logger LOG = LoggerFactory.getLogger(GgufExport.class);
+
+  private final Path folder;
+  private final @Nullable GgufType type;
+  private final @Nullable String name;
+  private final @Nullable String preTokenizer;
+  private final boolean embedTokenizerJson;
+  private final boolean replaceExisting;
+  private final int threads;
+
+  private GgufExport(Builder builder) {
+    this.folder = builder.folder;
+    this.type = builder.type;
+    this.name = builder.name;
+    this.preTokenizer = builder.preTokenizer;
+    this.embedTokenizerJson = builder.embedTokenizerJson;
+    this.replaceExisting = builder.replaceExisting;
+    this.threads = builder.threads;
+  }
+
+  /**
+   * Starts an export.
+   *
+   * @param folder a checkpoint folder with config.json, weights and tokenizer
+   */
+  public static Builder builder(Path folder) {
+    return new Builder(folder);
+  }
+
+  /** Collects the options; not thread-safe. */
+  public static final class Builder {
+    private final Path folder;
+    private @Nullable GgufType type;
+    private @Nullable String name;
+    private @Nullable String preTokenizer;
+    private boolean embedTokenizerJson = true;
+    private boolean replaceExisting;
+    private int threads = Runtime.getRuntime().availableProcessors();
+
+    private Builder(Path folder) {
+      this.folder = folder.toAbsolutePath().normalize();
+    }
+
+    /**
+     * Sets the type of the matrices: F32, F16, BF16 or Q8_0; default as stored. A matrix whose rows
+     * are not whole blocks of Q8_0 becomes F16.
+     */
+    public Builder type(GgufType value) {
+      type = Objects.requireNonNull(value);
+      return this;
+    }
+
+    /** Sets the model's name ({@code general.name}); default the folder's name. */
+    public Builder name(String value) {
+      name = Objects.requireNonNull(value);
+      return this;
+    }
+
+    /**
+     * Sets how llama.cpp shall split text before byte-level merging ({@code tokenizer.ggml.pre}),
+     * such as {@code qwen2}. By default this is recognised from {@code tokenizer.json}; a tokenizer
+     * that is not recognised is refused.
+     */
+    public Builder preTokenizer(String value) {
+      preTokenizer = Objects.requireNonNull(value);
+      return this;
+    }
+
+    /**
+     * Sets whether the whole {@code tokenizer.json} goes into the file too ({@code
+     * tokenizer.huggingface.json}), so that an import gets back exactly it; default true. llama.cpp
+     * does not read it.
+     */
+    public Builder embedTokenizerJson(boolean value) {
+      embedTokenizerJson = value;
+      return this;
+    }
+
+    /** Sets whether a file already there is replaced; default false: it is refused. */
+    public Builder replaceExisting(boolean value) {
+      replaceExisting = value;
+      return this;
+    }
+
+    /** Sets how many tensors are converted at once; default the number of processors. */
+    public Builder threads(int value) {
+      threads = value;
+      return this;
+    }
+
+    /**
+     * Returns the export.
+     *
+     * @throws IllegalArgumentException if the type cannot be written or threads is not positive
+     */
+    public GgufExport build() {
+      if (type != null && !GgufCodec.encodes(type)) {
+        List<GgufType> can = Arrays.stream(GgufType.values()).filter(GgufCodec::encodes).toList();
+        throw new IllegalArgumentException("type " + type + " cannot be written; choose of " + can);
+      }
+      if (threads < 1) {
+        throw new IllegalArgumentException("threads is " + threads + ", but must be 1 or more");
+      }
+      return new GgufExport(this);
+    }
+  }
+
+  /**
+   * Writes the file, whole or not at all.
+   *
+   * @param target the file to make; missing parent folders are made too
+   * @throws CheckpointException if the folder is incomplete or malformed, the target exists and may
+   *     not be replaced, or writing fails
+   * @throws org.alpaca4j.core.UnsupportedModelException if llama.cpp has no such model or tokenizer
+   * @throws org.alpaca4j.core.TokenizerException if the tokenizer cannot be read
+   */
+  public void write(Path target) {
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      ModelConfig config = checkpoint.config();
+      List<GgufLayout.Entry> layout = GgufLayout.of(config);
+      requireTensors(checkpoint, config, layout);
+      Map<String, TensorCopy> copies = new HashMap<>();
+      List<GgufTensor> tensors = new ArrayList<>();
+      for (GgufLayout.Entry entry : layout) {
+        TensorCopy copy = copy(checkpoint, config, entry);
+        copies.put(entry.ggufName(), copy);
+        tensors.add(GgufTensor.of(entry.ggufName(), copy.to(), entry.shape()));
+      }
+      boolean llama3 = config.ropeScaling().type() == RopeScaling.Type.LLAMA3;
+      if (llama3) {
+        tensors.add(Llama3Frequencies.tensor(config.headDim()));
+      }
+      new GgufWriter(target, metadata(config, tensors), tensors)
+          .write(
+              replaceExisting,
+              threads,
+              (tensor, out) -> {
+                TensorCopy copy = copies.get(tensor.name());
+                if (copy == null) {
+                  writeFrequencies(config, out);
+                } else {
+                  copy.writeTo(out);
+                }
+              });
+    }
+  }
+
+  private static void requireTensors(
+      Checkpoint checkpoint, ModelConfig config, List<GgufLayout.Entry> layout) {
+    Map<String, long[]> shapes = new HashMap<>();
+    for (GgufLayout.Entry entry : layout) {
+      shapes.put(
+          entry.checkpointName(), entry.shape().stream().mapToLong(Long::longValue).toArray());
+    }
+    checkpoint.requireExactly(shapes, Set.of(GgufLayout.HEAD));
+    if (config.tieWordEmbeddings()) {
+      checkpoint.requireTied(GgufLayout.HEAD, "model.embed_tokens.weight");
+    }
+  }
+
+  private TensorCopy copy(Checkpoint checkpoint, ModelConfig config, GgufLayout.Entry entry) {
+    TensorInfo stored = checkpoint.tensor(entry.checkpointName());
+    GgufType from = GgufType.of(stored.dtype());
+    return new TensorCopy(
+        entry.checkpointName(),
+        entry.shape(),
+        (offset, bytes) -> checkpoint.readBytes(entry.checkpointName(), bytes, offset),
+        from,
+        typeOf(entry, from),
+        entry.turned() ? RowOrder.TO_NEIGHBOURS : RowOrder.KEPT,
+        config.headDim());
+  }
+
+  private GgufType typeOf(GgufLayout.Entry entry, GgufType stored) {
+    if (entry.shape().size() == 1) {
+      return GgufType.F32;
+    }
+    GgufType wanted = type == null ? stored : type;
+    if (entry.shape().get(1) % wanted.blockElements() != 0) {
+      LOG.warn(
+          "{} {} has rows that are not whole blocks of {}: it becomes F16",
+          entry.checkpointName(),
+          entry.shape(),
+          wanted);
+      return GgufType.F16;
+    }
+    return wanted;
+  }
+
+  private Map<String, GgufValue> metadata(ModelConfig config, List<GgufTensor> tensors) {
+    long elements = tensors.stream().mapToLong(GgufTensor::elements).sum();
+    // The file's type is that of its largest tensor.
+    GgufTensor largest = tensors.get(0);
+    for (GgufTensor tensor : tensors) {
+      largest = tensor.elements() > largest.elements() ? tensor : largest;
+    }
+    Map<String, GgufValue> metadata = new LinkedHashMap<>();
+    metadata.put("general.architecture", GgufValue.of(GgufLayout.architecture(config)));
+    metadata.put("general.type", GgufValue.of("model"));
+    metadata.put(
+        "general.name", GgufValue.of(name == null ? String.valueOf(folder.getFileName()) : name));
+    metadata.put("general.size_label", GgufValue.of(sizeLabel(elements)));
+    metadata.put("general.file_type", GgufValue.uint32(largest.type().fileType()));
+    metadata.put("general.quantization_version", GgufValue.uint32(2));
+    metadata.putAll(GgufHyperparameters.write(config));
+    metadata.putAll(
+        new GgufTokenizerExport(folder, config, preTokenizer, embedTokenizerJson).write());
+    return metadata;
+  }
+
+  /** Returns such as 135M or 1.2B, two digits at least. */
+  static String sizeLabel(long elements) {
+    double scaled = elements / 1e3;
+    int unit = 0;
+    while (unit < 3 && scaled >= 1000) {
+      scaled /= 1000;
+      unit++;
+    }
+    return String.format(Locale.ROOT, scaled < 9.95 ? "%.1f" : "%.0f", scaled)
+        + "KMBT".charAt(unit);
+  }
+
+  private static void writeFrequencies(ModelConfig config, WritableByteChannel out)
+      throws IOException {
+    float[] divisors =
+        Llama3Frequencies.divisors(config.ropeScaling(), config.ropeTheta(), config.headDim());
+    ByteBuffer bytes = ByteBuffer.allocate(4 * divisors.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asFloatBuffer().put(divisors);
+    out.write(bytes);
+  }
+}
