@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.alpaca4j.data.DataException;
 import org.jspecify.annotations.Nullable;
@@ -146,6 +147,12 @@ final class ReplyJournal implements AutoCloseable {
   synchronized void begin(JsonNode newHeader) {
     append(newHeader);
     header = newHeader;
+    Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent());
+    try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
+      directory.force(true); // the new file's name, too, must outlive a power cut
+    } catch (IOException e) {
+      log.debug("{}: Windows cannot force a folder, and need not", folder, e);
+    }
   }
 
   /** Returns the reply to a request, if it was saved. */
