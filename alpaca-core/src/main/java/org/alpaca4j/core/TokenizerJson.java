@@ -98,7 +98,8 @@ final class TokenizerJson {
   private static Entry entry(@Nullable Map<?, ?> map, String origin) {
     if (map == null
         || !(map.get("id") instanceof Number id)
-        || !(map.get("content") instanceof String content)) {
+        || !(map.get("content") instanceof String content)
+        || content.isEmpty()) {
       // Its fields alone: the text of deeply nested values would be of any size.
       throw new TokenizerException(
           origin

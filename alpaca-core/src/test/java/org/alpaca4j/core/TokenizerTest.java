@@ -260,9 +260,11 @@ class TokenizerTest {
   }
 
   @Test
-  void refusesAnAddedTokenThatIsNone() throws IOException {
+  void refusesAnAddedTokenWithoutText() throws IOException {
     String deep = "[".repeat(900) + "]".repeat(900);
-    for (String token : List.of("null", "{\"id\": 1, \"content\": " + deep + "}")) {
+    for (String token :
+        List.of(
+            "null", "{\"id\": 1, \"content\": \"\"}", "{\"id\": 1, \"content\": " + deep + "}")) {
       Path file = folder.resolve("tokenizer.json");
       Files.writeString(file, "{\"added_tokens\": [" + token + "], \"model\": {}}");
       assertThatThrownBy(() -> Tokenizer.load(file))

@@ -106,10 +106,10 @@ public final class Fuzz {
         slowest,
         slowestNanos / 1e6,
         meter);
+    deleteRecursively(folder);
     if (!failures.isEmpty()) {
       throw new AssertionError(String.join("\n\n", failures));
     }
-    deleteRecursively(folder);
   }
 
   /** Counts its own ticks, not the clock's, so that a process that was stopped has not hung. */
