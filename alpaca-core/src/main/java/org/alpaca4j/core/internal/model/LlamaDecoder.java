@@ -24,7 +24,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class LlamaDecoder implements Decoder {
   /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
-  private static final long LONGEST_BY_PRODUCTS = 512;
+  private static final long LONGEST_BY_PRODUCTS = 1024;
+
+  /** Queries whose attention is computed at once: by measurement, between 96 and 192 are alike. */
+  private static final long BLOCK_ON_CPU = 128;
+
+  /** On an accelerator, fewer and larger products are better. */
+  private static final long BLOCK_ELSEWHERE = 1024;
 
   private final ModelConfig config;
   private final Map<String, Object> constants = new HashMap<>();
@@ -43,7 +49,7 @@ public final class LlamaDecoder implements Decoder {
    * @param device where weights and hidden states are
    */
   public LlamaDecoder(ModelConfig config, Device device) {
-    this(config, device, device.getDeviceType().equals(Device.Type.CPU), LONGEST_BY_PRODUCTS);
+    this(config, device, isCpu(device), LONGEST_BY_PRODUCTS);
   }
 
   /**
@@ -65,6 +71,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
+    constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
+    constants.put("scale", 1 / Math.sqrt(config.headDim()));
     constants.putAll(layout.places());
     units = layout.units();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
@@ -77,6 +85,10 @@ public final class LlamaDecoder implements Decoder {
     }
     rotaryScale = manager.create((float) config.ropeScaling().attentionScaling());
     frequencies = config.ropeScaling().inverseFrequencies(config, 0);
+  }
+
+  private static boolean isCpu(Device device) {
+    return device.getDeviceType().equals(Device.Type.CPU);
   }
 
   private NDArray onCpu(float value) {
