@@ -37,8 +37,8 @@ public final class LlamaDecoder implements Decoder {
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units;
-  private final NDArray overwrite;
-  private final NDArray add;
+  private final NDArray zero;
+  private final NDArray one;
   private final NDArray[] windows;
   private final NDArray rotaryScale;
   private final float[] frequencies;
@@ -77,8 +77,8 @@ public final class LlamaDecoder implements Decoder {
     units = layout.units();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
-    overwrite = onCpu(0f);
-    add = onCpu(1f);
+    zero = onCpu(0f);
+    one = onCpu(1f);
     windows = new NDArray[config.numHiddenLayers()];
     for (int layer = 0; layer < windows.length; layer++) {
       windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
@@ -211,7 +211,12 @@ public final class LlamaDecoder implements Decoder {
 
   @Override
   public NDArray layer(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      boolean exact) {
     return program.callForOne(
         scope,
         "forward",
@@ -220,6 +225,7 @@ public final class LlamaDecoder implements Decoder {
         input.sin(),
         input.lengths(),
         windows[layer],
+        exact ? one : zero,
         weights.arguments());
   }
 
@@ -284,7 +290,7 @@ public final class LlamaDecoder implements Decoder {
                 input.sin(),
                 input.lengths(),
                 windows[layer],
-                accumulate ? add : overwrite,
+                accumulate ? one : zero,
                 weights.arguments(),
                 gradients.arguments(),
                 room,
@@ -355,7 +361,7 @@ public final class LlamaDecoder implements Decoder {
         rows,
         targets,
         scope.create((float) scale),
-        accumulate ? add : overwrite,
+        accumulate ? one : zero,
         room,
         head.argument(0),
         matrix(embedding, head),

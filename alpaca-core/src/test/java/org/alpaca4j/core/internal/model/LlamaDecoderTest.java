@@ -110,7 +110,7 @@ class LlamaDecoderTest {
       UnitTensors weights = random(decoder.units().get(1), dtype);
       NDArray x = normal(tokens * 24L, 1, 1, dtype, tokens, 24);
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
-      results.put("output", floats(decoder.layer(scope, 0, x, input, weights)));
+      results.put("output", floats(decoder.layer(scope, 0, x, input, weights, true)));
 
       NDArray[] room = room(decoder.roomWidths(), tokens, dtype);
       NDArray[] scratch = room(decoder.scratchWidths(), tokens, dtype);
@@ -190,9 +190,9 @@ class LlamaDecoderTest {
         UnitTensors weights = random(decoder.units().get(1), DType.F32);
         PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);
-        float[] before = decoder.layer(scope, 0, x, input, weights).toFloatArray();
+        float[] before = decoder.layer(scope, 0, x, input, weights, true).toFloatArray();
         Fill.with(Tensors.view(scope, x.reshape(-1), 2 * 24, 24), 0.1);
-        float[] after = decoder.layer(scope, 0, x, input, weights).toFloatArray();
+        float[] after = decoder.layer(scope, 0, x, input, weights, true).toFloatArray();
 
         for (int token = 0; token < 8; token++) {
           boolean same =
