@@ -39,8 +39,8 @@ final class ShardFile implements AutoCloseable {
     int write(ByteBuffer bytes, long position) throws IOException;
   }
 
-  private ShardFile(
-      FileChannel cached, Output cachedOutput, @Nullable FileChannel direct, int alignment) {
+  /** For {@link #create} and tests. */
+  ShardFile(FileChannel cached, Output cachedOutput, @Nullable FileChannel direct, int alignment) {
     this.cached = cached;
     this.cachedOutput = cachedOutput;
     this.direct = direct;
