@@ -46,6 +46,7 @@ final class ProfilePage {
     page.lengths();
     page.verbs();
     page.scripts();
+    page.nearDuplicates();
     page.out.append("</body>\n</html>\n");
     return page.out.toString();
   }
@@ -173,6 +174,30 @@ final class ProfilePage {
     out.append("<h2>Scripts</h2>\n<table>\n");
     for (Map.Entry<Character.UnicodeScript, Integer> script : profile.scripts().entrySet()) {
       row(script.getKey().name().toLowerCase(Locale.ROOT), script.getValue());
+    }
+    out.append("</table>\n");
+  }
+
+  private void nearDuplicates() {
+    NearDuplicates found = profile.nearDuplicates();
+    out.append("<h2>Near duplicates</h2>\n<p>")
+        .append(found == null ? "Not looked for." : escape(found.toString()))
+        .append("</p>\n");
+    if (found == null || found.examples().isEmpty()) {
+      return;
+    }
+    out.append(
+        "<table>\n<tr><th>score</th><th>record</th><th></th><th>is like</th><th></th></tr>\n");
+    for (NearDuplicates.Example example : found.examples()) {
+      out.append(
+          String.format(
+              Locale.ROOT,
+              "<tr><td>%.3f</td><td>%d</td><td>%s</td><td>%d</td><td>%s</td></tr>%n",
+              example.score(),
+              example.record(),
+              escape(example.question()),
+              example.earlier(),
+              escape(example.earlierQuestion())));
     }
     out.append("</table>\n");
   }
