@@ -74,7 +74,7 @@ public final class InspectData implements Callable<Integer> {
       paramLabel = "N",
       description =
           "compare the first N records with one another; 0: none (default: ${DEFAULT-VALUE})")
-  private int nearDuplicates = 20_000;
+  private int nearDuplicates = 100_000;
 
   @Option(
       names = "--near_duplicate_score",

@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * SupervisedDataset dataset =
  *     SupervisedDataset.builder().tokenizer(tokenizer).records(records).build();
  * DataProfile.of(records, dataset)
- *     .withNearDuplicates(NearDuplicates.of(records, 20_000, 0.7))
+ *     .withNearDuplicates(NearDuplicates.of(records, 100_000, 0.7))
  *     .writeHtml(Path.of("report.html"), "alpaca_data.json");
  * }</pre>
  *
@@ -120,7 +120,8 @@ public record DataProfile(
     return String.format(
             Locale.ROOT,
             "records %d, examples %d (%d without a supervised token, %d too long)%n"
-                + "tokens %d, supervised %d (%.1f %%), longest %d, truncated examples %d%n"
+                + "tokens %d, supervised %d (%.1f %%), longest %d, truncated examples %d,"
+                + " shortened %d%n"
                 + "duplicates %d, same question with another answer %d%n"
                 + "near duplicates %s%n"
                 + "scripts %s%nverbs %d, most frequent %s%ntokens per example:%n",
@@ -133,6 +134,7 @@ public record DataProfile(
             100 * report.supervisedShare(),
             report.longest(),
             report.truncated(),
+            report.shortened(),
             duplicates,
             duplicateInstructions,
             nearDuplicates == null ? "not looked for" : nearDuplicates,

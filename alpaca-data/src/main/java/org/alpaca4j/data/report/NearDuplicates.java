@@ -46,8 +46,8 @@ public record NearDuplicates(
   }
 
   /**
-   * Looks for near duplicates, on all processors. Memory grows with the tokens compared; time a
-   * little faster than their number: 50,000 short questions take a minute or so.
+   * Looks for near duplicates, on all processors. Memory grows with the tokens compared, time
+   * faster than that: 50,000 questions of 45 words take some ten seconds on two cores.
    *
    * @param records the records
    * @param limit how many to compare at most, from the first on

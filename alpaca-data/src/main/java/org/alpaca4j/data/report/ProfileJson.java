@@ -23,7 +23,8 @@ final class ProfileJson {
             .put("supervised_tokens", report.supervisedTokens())
             .put("supervised_share", report.supervisedShare())
             .put("longest", report.longest())
-            .put("truncated", report.truncated());
+            .put("truncated", report.truncated())
+            .put("shortened", report.shortened());
     root.set("fully_masked", JSON.valueToTree(report.fullyMasked()));
     root.set("too_long", JSON.valueToTree(report.tooLong()));
     root.put("duplicates", profile.duplicates());

@@ -80,7 +80,8 @@ final class ProfilePage {
     row("examples", report.examples());
     row("left out: no supervised token", report.fullyMasked().size());
     row("left out: too long", report.tooLong().size());
-    row("truncated examples", report.truncated());
+    row("truncated examples, which lost the end of their answer", report.truncated());
+    row("shortened examples, which lost early turns or prompt", report.shortened());
     row("exact duplicates", profile.duplicates());
     row("same question, another answer", profile.duplicateInstructions());
     row("tokens", report.tokens());

@@ -143,6 +143,8 @@ class DataProfileTest {
 
     JsonNode json = new ObjectMapper().readTree(file.toFile());
     assertThat(json.get("records").intValue()).isEqualTo(2);
+    assertThat(json.get("truncated").intValue()).isZero();
+    assertThat(json.get("shortened").intValue()).isZero();
     assertThat(json.get("supervised_share").doubleValue()).isGreaterThan(0);
     assertThat(json.at("/verbs/0/verb").textValue()).isEqualTo("write");
     assertThat(json.at("/verbs/0/nouns/poem").intValue()).isEqualTo(1);
