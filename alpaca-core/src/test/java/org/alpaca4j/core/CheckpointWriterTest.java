@@ -489,11 +489,11 @@ class CheckpointWriterTest {
   }
 
   /** A disk that is full after so many bytes. */
-  private static final class FullDisk implements CheckpointWriter.Output {
-    private final CheckpointWriter.Output out;
+  private static final class FullDisk implements ShardFile.Output {
+    private final ShardFile.Output out;
     private final AtomicInteger left;
 
-    FullDisk(CheckpointWriter.Output out, int left) {
+    FullDisk(ShardFile.Output out, int left) {
       this.out = out;
       this.left = new AtomicInteger(left);
     }
