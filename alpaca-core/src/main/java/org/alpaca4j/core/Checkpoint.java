@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.alpaca4j.core.internal.Names;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,7 +42,6 @@ public final class Checkpoint implements AutoCloseable {
   private static final String CONFIG = "config.json";
   private static final int COMPARE_BYTES = 1 << 16;
   private static final int COPY_BYTES = 1 << 20;
-  private static final int LISTED_NAMES = 20;
 
   private final Path folder;
   private final Map<String, TensorInfo> tensors;
@@ -84,16 +84,6 @@ public final class Checkpoint implements AutoCloseable {
     return open(ModelHub.resolve(pathOrId));
   }
 
-  static String abbreviate(List<String> names) {
-    if (names.size() <= LISTED_NAMES) {
-      return String.join(", ", names);
-    }
-    return String.join(", ", names.subList(0, LISTED_NAMES))
-        + " and "
-        + (names.size() - LISTED_NAMES)
-        + " more";
-  }
-
   /** Returns the folder, absolute; for a single file the folder that holds it. */
   public Path folder() {
     return folder;
@@ -113,11 +103,7 @@ public final class Checkpoint implements AutoCloseable {
     TensorInfo tensor = tensors.get(name);
     if (tensor == null) {
       throw new CheckpointException(
-          folder
-              + " has no tensor '"
-              + name
-              + "'; it has "
-              + abbreviate(new ArrayList<>(tensors.keySet())));
+          folder + " has no tensor '" + name + "'; it has " + Names.abbreviate(tensors.keySet()));
     }
     return tensor;
   }
@@ -298,7 +284,7 @@ public final class Checkpoint implements AutoCloseable {
 
   private static void report(List<String> problems, String kind, List<String> names) {
     if (!names.isEmpty()) {
-      problems.add(names.size() + " " + kind + ": " + abbreviate(names));
+      problems.add(names.size() + " " + kind + ": " + Names.abbreviate(names));
     }
   }
 

@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.Names;
 import org.alpaca4j.core.internal.StagedFolder;
 
 /**
@@ -271,7 +272,7 @@ record CheckpointFiles(
                         || name.startsWith("adapter_model"))
             .findFirst()
             .map(name -> name + " is there, but " + wayOutFor(name))
-            .orElse("found " + (found.isEmpty() ? "nothing" : Checkpoint.abbreviate(found)));
+            .orElse("found " + (found.isEmpty() ? "nothing" : Names.abbreviate(found)));
     return new CheckpointException(
         folder
             + " has no weights: expected "

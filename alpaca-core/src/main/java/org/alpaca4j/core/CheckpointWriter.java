@@ -2,13 +2,11 @@ package org.alpaca4j.core;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -16,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import org.alpaca4j.core.BlockWriter.Block;
 import org.alpaca4j.core.SafetensorsLayout.Declared;
 import org.alpaca4j.core.SafetensorsLayout.Shard;
 import org.alpaca4j.core.internal.ParallelTasks;
@@ -44,8 +43,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable; one writer may be used repeatedly, but not for one target at the same time.
  */
 public final class CheckpointWriter {
-  private static final int CHUNK_BYTES = 1 << 20;
-
   private final Path target;
   private final Map<String, Declared> tensors;
   private final long maxShardBytes;
@@ -54,7 +51,7 @@ public final class CheckpointWriter {
   private final Map<String, FolderSource> files;
   private final List<FolderSource> folderSources;
   private final int threads;
-  private final UnaryOperator<Output> outputs;
+  private final UnaryOperator<ShardFile.Output> outputs;
 
   private CheckpointWriter(Builder builder) {
     this.target = builder.target;
@@ -93,13 +90,7 @@ public final class CheckpointWriter {
     void write(Path folder) throws IOException;
   }
 
-  /** A file that takes bytes at any position, from several threads, as a file channel does. */
-  @FunctionalInterface
-  interface Output {
-    int write(ByteBuffer bytes, long position) throws IOException;
-  }
-
-  private record Job(Declared tensor, String file, Output output, long position) {}
+  private record Job(Declared tensor, String name, ShardFile file, long position) {}
 
   /**
    * Starts a writer.
@@ -120,7 +111,7 @@ public final class CheckpointWriter {
     private String weightsName = "model";
     private boolean replaceExisting;
     private int threads = 1;
-    private UnaryOperator<Output> outputs = UnaryOperator.identity();
+    private UnaryOperator<ShardFile.Output> outputs = UnaryOperator.identity();
 
     private Builder(Path target) {
       this.target = target.toAbsolutePath().normalize();
@@ -249,7 +240,7 @@ public final class CheckpointWriter {
     }
 
     /** Lets tests put a failing output before a weight file. */
-    Builder outputs(UnaryOperator<Output> wrapper) {
+    Builder outputs(UnaryOperator<ShardFile.Output> wrapper) {
       outputs = wrapper;
       return this;
     }
@@ -371,25 +362,19 @@ public final class CheckpointWriter {
 
   private void writeWeights(Path folder, TensorSource source) throws IOException {
     List<Shard> shards = SafetensorsLayout.shards(weightsName, tensors.values(), maxShardBytes);
-    List<FileChannel> channels = new ArrayList<>();
+    List<ShardFile> open = new ArrayList<>();
     try {
       List<Job> jobs = new ArrayList<>();
       for (Shard shard : shards) {
-        FileChannel channel =
-            FileChannel.open(
-                folder.resolve(shard.file()),
-                StandardOpenOption.CREATE_NEW,
-                StandardOpenOption.WRITE);
-        channels.add(channel);
-        begin(shard, outputs.apply(channel::write), jobs);
+        ShardFile file =
+            ShardFile.create(folder.resolve(shard.file()), BlockWriter.ALIGNMENT, outputs);
+        open.add(file);
+        begin(shard, file, jobs);
       }
-      try (WriteBehind behind = WriteBehind.of(channels)) {
-        writeTensors(jobs, source, behind);
-        behind.finish();
-      }
+      writeTensors(jobs, source);
     } finally {
-      for (FileChannel channel : channels) {
-        channel.close();
+      for (ShardFile file : open) {
+        file.close();
       }
     }
     if (shards.size() > 1) {
@@ -399,78 +384,65 @@ public final class CheckpointWriter {
   }
 
   /** Writes a shard's header, which decides where its tensors go. */
-  private static void begin(Shard shard, Output output, List<Job> jobs) throws IOException {
+  private static void begin(Shard shard, ShardFile file, List<Job> jobs) throws IOException {
     ByteBuffer head = SafetensorsLayout.head(shard);
     long position = head.remaining();
-    writeFully(output, head, 0);
+    file.write(head, 0);
     for (Declared tensor : shard.tensors()) {
-      jobs.add(new Job(tensor, shard.file(), output, position));
+      String name = "tensor '" + tensor.name() + "' in " + shard.file();
+      jobs.add(new Job(tensor, name, file, position));
       position += tensor.byteLength();
     }
   }
 
-  private void writeTensors(List<Job> jobs, TensorSource source, WriteBehind behind)
-      throws IOException {
+  private void writeTensors(List<Job> jobs, TensorSource source) throws IOException {
     if (threads > 1) {
       // A large tensor begun last would leave the other threads idle.
       jobs.sort(Comparator.comparingLong((Job job) -> job.tensor.byteLength()).reversed());
     }
-    try {
-      ParallelTasks.forEach(threads, jobs, job -> writeTensor(job, source, behind));
+    long largest = jobs.stream().mapToLong(job -> job.tensor.byteLength()).max().orElse(0);
+    BlockWriter blocks = new BlockWriter(threads, largest);
+    try (blocks) {
+      ParallelTasks.forEach(threads, jobs, job -> writeTensor(job, source, blocks));
     } catch (IOException | RuntimeException e) {
+      requireWritten(blocks); // says more, if a source gave up for that reason
       throw e;
     } catch (Exception e) {
       throw new IllegalStateException(e);
     }
+    requireWritten(blocks);
   }
 
-  private void writeTensor(Job job, TensorSource source, WriteBehind behind) {
-    Declared tensor = job.tensor;
-    TensorChannel channel = new TensorChannel(job, behind);
-    String where = "tensor '" + tensor.name() + "' in " + job.file + ": ";
-    try {
-      source.write(tensor.name(), channel);
+  private void requireWritten(BlockWriter blocks) {
+    BlockWriter.Failure failed = blocks.failure();
+    if (failed != null) {
+      throw failure(failed.tensor() + ": " + describe(failed.cause()), failed.cause());
+    }
+  }
+
+  private void writeTensor(Job job, TensorSource source, BlockWriter blocks) {
+    try (TensorChannel channel = new TensorChannel(job, blocks)) {
+      source.write(job.tensor.name(), channel);
+      channel.finish();
     } catch (IOException e) {
-      throw failure(where + describe(e), e);
+      throw failure(job.name + ": " + describe(e), e);
     } catch (RuntimeException e) {
-      throw failure(where + (e instanceof AlpacaException ? e.getMessage() : e.toString()), e);
-    }
-    channel.open = false;
-    if (channel.written < tensor.byteLength()) {
-      throw failure(
-          where
-              + "its source supplied "
-              + channel.written
-              + " bytes instead of "
-              + tensor.byteLength(),
-          null);
+      String why = e instanceof AlpacaException ? e.getMessage() : e.toString();
+      throw failure(job.name + ": " + why, e);
     }
   }
 
-  private static void writeFully(Output out, ByteBuffer bytes, long position) throws IOException {
-    int end = bytes.limit();
-    long at = position;
-    try {
-      while (bytes.position() < end) {
-        // A channel copies a buffer of the heap to native memory as a whole, and keeps that.
-        bytes.limit(Math.min(end, bytes.position() + CHUNK_BYTES));
-        at += out.write(bytes, at);
-      }
-    } finally {
-      bytes.limit(end);
-    }
-  }
-
-  /** What a source writes to: counts, and refuses what is too much. */
+  /** What a source writes to: fills blocks, and refuses what is too much. */
   private static final class TensorChannel implements WritableByteChannel {
     private final Job job;
-    private final WriteBehind behind;
-    private long written;
+    private final BlockWriter blocks;
+    private @Nullable Block block;
+    private long taken;
     private boolean open = true;
 
-    TensorChannel(Job job, WriteBehind behind) {
+    TensorChannel(Job job, BlockWriter blocks) {
       this.job = job;
-      this.behind = behind;
+      this.blocks = blocks;
     }
 
     @Override
@@ -480,13 +452,47 @@ public final class CheckpointWriter {
       if (!open) {
         throw new IOException("the channel of '" + job.tensor.name() + "' is closed");
       }
-      if (length > declared - written) {
+      if (length > declared - taken) {
         throw new IOException("its source supplies more than the declared " + declared + " bytes");
       }
-      writeFully(job.output, bytes, job.position + written);
-      written += length;
-      behind.written(length);
+      while (bytes.hasRemaining()) {
+        fill(bytes);
+      }
       return length;
+    }
+
+    private void fill(ByteBuffer from) throws IOException {
+      if (blocks.failure() != null) {
+        throw new IOException("an earlier block cannot be written");
+      }
+      Block to = block;
+      if (to == null) {
+        to = blocks.begin(job.name, job.file, job.position + taken);
+        block = to;
+      }
+      int count = Math.min(from.remaining(), to.bytes().remaining());
+      to.bytes().put(from.slice(from.position(), count));
+      from.position(from.position() + count);
+      taken += count;
+      if (!to.bytes().hasRemaining()) {
+        flush();
+      }
+    }
+
+    private void flush() {
+      if (block != null) {
+        blocks.write(block);
+        block = null;
+      }
+    }
+
+    /** Writes what is left. */
+    void finish() throws IOException {
+      if (taken < job.tensor.byteLength()) {
+        throw new IOException(
+            "its source supplied " + taken + " bytes instead of " + job.tensor.byteLength());
+      }
+      flush();
     }
 
     @Override
@@ -497,6 +503,10 @@ public final class CheckpointWriter {
     @Override
     public void close() {
       open = false;
+      if (block != null) {
+        blocks.drop(block);
+        block = null;
+      }
     }
   }
 }

@@ -13,6 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
 import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -20,6 +23,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CheckpointWriterTest {
   private static final String ID = "0123456789abcdef";
@@ -428,6 +433,51 @@ class CheckpointWriterTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void tensorsOfManyBlocksAreWrittenWhole(int threads) throws IOException {
+    Map<String, byte[]> contents = new TreeMap<>();
+    Random random = new Random(threads);
+    for (int size : new int[] {9_000_011, 1, 5_000_007, 4096, 0, 13_000_001}) {
+      byte[] bytes = new byte[size];
+      random.nextBytes(bytes);
+      contents.put("t" + size, bytes);
+    }
+    CheckpointWriter.Builder writer = CheckpointWriter.builder(target).threads(threads);
+    contents.forEach((name, bytes) -> writer.tensor(name, DType.U8, bytes.length));
+    writer
+        .build()
+        .write(
+            (name, out) -> {
+              byte[] bytes = contents.get(name);
+              for (int from = 0; from < bytes.length; from += 777_777) {
+                out.write(ByteBuffer.wrap(bytes, from, Math.min(777_777, bytes.length - from)));
+              }
+            });
+    try (Checkpoint checkpoint = Checkpoint.open(target)) {
+      contents.forEach(
+          (name, bytes) -> assertThat(checkpoint.map(name)).isEqualTo(ByteBuffer.wrap(bytes)));
+    }
+  }
+
+  @Test
+  void aWriterThatBreaksDownIsNoSuccess() throws IOException {
+    assertFailsWithoutTrace(
+        CheckpointWriter.builder(target)
+            .tensor("a", DType.U8, 8)
+            .outputs(
+                output ->
+                    (bytes, position) -> {
+                      if (position == 0) {
+                        return output.write(bytes, position); // the header
+                      }
+                      throw new IllegalStateException("broken");
+                    }),
+        CheckpointWriterTest::names,
+        "tensor 'a' in model.safetensors",
+        "broken");
+  }
+
   @Test
   void severalThreadsWriteTheSameFiles() throws IOException {
     four().tensor("e", DType.U8, 8).maxShardBytes(24).build().write(CheckpointWriterTest::names);
@@ -489,11 +539,11 @@ class CheckpointWriterTest {
   }
 
   /** A disk that is full after so many bytes. */
-  private static final class FullDisk implements CheckpointWriter.Output {
-    private final CheckpointWriter.Output out;
+  private static final class FullDisk implements ShardFile.Output {
+    private final ShardFile.Output out;
     private final AtomicInteger left;
 
-    FullDisk(CheckpointWriter.Output out, int left) {
+    FullDisk(ShardFile.Output out, int left) {
       this.out = out;
       this.left = new AtomicInteger(left);
     }

@@ -53,6 +53,11 @@ public final class DataRecord {
     return index;
   }
 
+  /** Returns the line on which the record begins, from 1; 0 where there are no lines. */
+  public int line() {
+    return line;
+  }
+
   /** Returns the names of the fields, in the order of the file. */
   public Set<String> names() {
     return fields.keySet();
@@ -102,6 +107,20 @@ public final class DataRecord {
       return list;
     }
     throw expected("an array", field);
+  }
+
+  /**
+   * Returns a field that must be an object, by the names of its own fields.
+   *
+   * @throws DataException if it is missing, null or of another type
+   */
+  public Map<String, @Nullable Object> object(String field) {
+    if (value(field) instanceof Map<?, ?> map) {
+      Map<String, @Nullable Object> fields = new LinkedHashMap<>();
+      map.forEach((name, part) -> fields.put((String) name, part));
+      return fields;
+    }
+    throw expected("an object", field);
   }
 
   /**

@@ -13,7 +13,7 @@ public enum RecordLayout {
   /** ADGEN: {@code content} and {@code summary}. */
   ADGEN("ADGEN", "AdgenReader.fields(...)", "content", "summary"),
   /** Gorilla's APIBench: {@code code}, {@code api_call} and {@code api_data}. */
-  API_BENCH("Gorilla's APIBench", "org.alpaca4j.data.gorilla", "code", "api_call");
+  API_BENCH("Gorilla's APIBench", "ApiBenchReader.apiBench()", "code", "api_call");
 
   private final String words;
   private final String reader;
@@ -43,7 +43,7 @@ public enum RecordLayout {
       case ALPACA -> "SupervisedDataset.builder()";
       case MESSAGES, SHARE_GPT -> "SupervisedDataset.conversations()";
       case ADGEN -> "SupervisedDataset.adgen()";
-      case API_BENCH -> "org.alpaca4j.data.gorilla";
+      case API_BENCH -> "ApiBenchReader and GorillaInstructions";
     };
   }
 

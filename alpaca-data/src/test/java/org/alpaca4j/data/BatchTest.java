@@ -3,6 +3,9 @@ package org.alpaca4j.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import java.util.List;
 import org.alpaca4j.core.Tokenizer;
 import org.junit.jupiter.api.Test;
@@ -114,5 +117,19 @@ class BatchTest {
     assertThat(ExampleOrder.shuffled(43).order(10, 0)).isNotEqualTo(order.order(10, 0));
     assertThat(order.order(1000, 3)).doesNotHaveDuplicates().hasSize(1000);
     assertThat(ExampleOrder.SEQUENTIAL.order(3, 7)).containsExactly(0, 1, 2);
+  }
+
+  @Test
+  void becomesThreeNamedArrays() {
+    PaddedBatch batch = PaddingCollator.builder().padId(0).build().collate(List.of(LONG, SHORT));
+
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDList arrays = batch.toNDList(manager);
+      assertThat(arrays)
+          .extracting(NDArray::getName)
+          .containsExactly("input_ids", "labels", "attention_mask");
+      assertThat(arrays.get("input_ids").getShape().getShape()).containsExactly(2, 3);
+      assertThat(arrays.get("labels").toLongArray()).containsExactly(IGNORE, 6, 9, 7, 9, IGNORE);
+    }
   }
 }

@@ -106,6 +106,28 @@ class DataFileTest {
   }
 
   @Test
+  void readsParquetWithNestedValues() throws Exception {
+    Path file = Path.of(getClass().getResource("/parquet/messages.parquet").toURI());
+
+    assertThat(DetectedFormat.of(file).layout()).isEqualTo(RecordLayout.MESSAGES);
+    try (Stream<DataRecord> records = DataFile.parquet(file).stream()) {
+      List<DataRecord> all = records.toList();
+      assertThat(ConversationReader.messages().apply(all.get(0)))
+          .isEqualTo(Conversation.of(ChatMessage.user("Hi"), ChatMessage.assistant("你好")));
+      assertThat(all.get(0).value("score")).isEqualTo(1.5);
+      assertThat(all.get(0).value("kept")).isEqualTo(true);
+      assertThat(all.get(0).line()).isZero();
+      assertThat(all.get(1).value("score")).isNull();
+      assertThat(all.get(1).value("id")).isEqualTo(2L);
+      assertThatThrownBy(() -> ConversationReader.messages().apply(all.get(1)))
+          .hasMessage(
+              file + ", record 1, field \"messages[0].content\": expected a string, found null");
+      assertThatThrownBy(() -> all.get(1).object("score"))
+          .hasMessageContaining("expected an object, found null");
+    }
+  }
+
+  @Test
   void refusesAFieldThatStandsTwiceAtAnyDepth() throws IOException {
     Path file = file("data.jsonl", "{\"a\": [{\"b\": 1, \"b\": 2}]}\n");
 

@@ -62,12 +62,12 @@ final class Bf16Arithmetic {
       if (!encode(result, length, difference, word)) {
         return false;
       }
-      decode(difference, word, length, result);
+      laneValues(result, length);
       DiffArithmetic.add(right, result, result, 2 * length);
       if (!encode(result, length, recovered, word)) {
         return false;
       }
-      decode(recovered, word, length, result);
+      laneValues(result, length);
       widenDeviations(result, left, 2 * length);
     }
     return true;
@@ -116,6 +116,11 @@ final class Bf16Arithmetic {
       lower[i] = words[i] << 16;
       upper[i] = words[i] & UPPER;
     }
+    laneValues(to, length);
+  }
+
+  /** Copies the values of the lanes: of what was decoded or, rounded, encoded last. */
+  private void laneValues(float[] to, int length) {
     laneBits.put(0, lower, 0, length).put(length, upper, 0, length);
     laneValues.get(0, to, 0, 2 * length);
   }
@@ -124,7 +129,7 @@ final class Bf16Arithmetic {
     return bytes.duplicate().clear().order(ByteOrder.LITTLE_ENDIAN).asIntBuffer();
   }
 
-  /** Rounds and stores values; returns whether all are finite. */
+  /** Rounds values, which the lanes then hold, and stores them; returns whether all are finite. */
   private boolean encode(float[] values, int length, ByteBuffer to, int word) {
     laneValues.put(0, values, 0, 2 * length);
     laneBits.get(0, lower, 0, length).get(length, upper, 0, length);
@@ -136,9 +141,9 @@ final class Bf16Arithmetic {
   /** Rounds to nearest, ties to even. */
   private void join(int length) {
     for (int i = 0; i < length; i++) {
-      int low = lower[i];
-      int up = upper[i];
-      words[i] = (low + 0x7fff + (low >>> 16 & 1)) >>> 16 | (up + 0x7fff + (up >>> 16 & 1)) & UPPER;
+      lower[i] = lower[i] + 0x7fff + (lower[i] >>> 16 & 1) & UPPER;
+      upper[i] = upper[i] + 0x7fff + (upper[i] >>> 16 & 1) & UPPER;
+      words[i] = lower[i] >>> 16 | upper[i];
     }
   }
 

@@ -23,11 +23,6 @@ import org.jspecify.annotations.Nullable;
 final class ConvertedWeights implements CheckpointWriter.TensorSource {
   private static final int PIECE_ELEMENTS = 1 << 18;
 
-  /** From here on a value rounds to infinity: half a step beyond the largest finite one. */
-  private static final double F16_OVERFLOW = 65_520;
-
-  private static final double BF16_OVERFLOW = 0x1.FFp127;
-
   private final WeightFolder folder;
   private final @Nullable DType dtype;
   private final TensorTransform transform;
@@ -161,7 +156,7 @@ final class ConvertedWeights implements CheckpointWriter.TensorSource {
     if (allowOverflow || type == DType.F32) {
       return;
     }
-    double limit = type == DType.F16 ? F16_OVERFLOW : BF16_OVERFLOW;
+    float limit = FloatCodec.overflowFrom(type);
     for (int i = 0; i < count; i++) {
       if (Math.abs(values[i]) >= limit && !Float.isInfinite(values[i])) {
         throw overflow(weight, type, values[i], offset + i);

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.nio.ShortBuffer;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.FloatCodec;
 
 /** The inner loops: fp32 differences and sums, and residuals of bit patterns. Stateless. */
 final class DiffArithmetic {
@@ -27,22 +28,13 @@ final class DiffArithmetic {
     }
   }
 
-  /** Returns the bits of the smallest magnitude that becomes infinite in a type. */
-  private static int overflow(DType type) {
-    return switch (type) {
-      case F16 -> Float.floatToRawIntBits(65_520f);
-      case BF16 -> 0x7f7f8000;
-      default -> INFINITY;
-    };
-  }
-
   /**
    * Makes results fit to be stored: NaN gets one bit pattern, since that of an operation's NaN is
    * up to the processor. Returns the index of the first value that would become infinite though
    * both operands are finite, or -1.
    */
   static int settle(float[] result, float[] left, float[] right, int count, DType type) {
-    int limit = overflow(type);
+    int limit = Float.floatToRawIntBits(FloatCodec.overflowFrom(type));
     int largest = 0;
     for (int i = 0; i < count; i++) {
       largest = Math.max(largest, Float.floatToRawIntBits(result[i]) & MAGNITUDE);

@@ -25,6 +25,7 @@ import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.internal.Names;
 import org.alpaca4j.core.internal.ParallelTasks;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -104,10 +105,10 @@ final class DiffRecovery {
           diff.folder()
               + " does not fit its "
               + DiffManifest.FILE
-              + (missing.isEmpty() ? "" : ": missing " + abbreviate(missing))
+              + (missing.isEmpty() ? "" : ": missing " + Names.abbreviate(missing))
               + (wrong.isEmpty()
                   ? ""
-                  : ": not listed, or of other type or shape: " + abbreviate(wrong))
+                  : ": not listed, or of other type or shape: " + Names.abbreviate(wrong))
               + "; fetch the diff again",
           all);
     }
@@ -137,10 +138,6 @@ final class DiffRecovery {
 
   private static boolean isOf(TensorInfo tensor, DiffManifest.Form form) {
     return tensor.dtype() == form.dtype() && Arrays.equals(tensor.shape(), form.shape());
-  }
-
-  private static String abbreviate(Set<String> names) {
-    return TensorPair.abbreviate(new ArrayList<>(names));
   }
 
   private DiffManifest.@Nullable Entry expected(TensorPair pair) {
@@ -255,7 +252,7 @@ final class DiffRecovery {
                   + " of "
                   + checked
                   + " tensors differ: "
-                  + abbreviate(wrong),
+                  + Names.abbreviate(wrong),
           wrong);
     }
   }

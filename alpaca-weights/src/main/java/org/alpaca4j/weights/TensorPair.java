@@ -2,12 +2,14 @@ package org.alpaca4j.weights;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.internal.Names;
 
 /**
  * A tensor of the raw model and the one it belongs to in the tuned model or the diff.
@@ -21,7 +23,6 @@ record TensorPair(TensorInfo raw, TensorInfo changed) {
   private static final String ROTARY = "rotary_emb.inv_freq";
   private static final List<String> WITH_TOKEN_ROWS =
       List.of("embed_tokens.weight", "lm_head.weight", "wte.weight", "word_embeddings.weight");
-  private static final int LISTED = 20;
 
   String name() {
     return changed.name();
@@ -117,18 +118,9 @@ record TensorPair(TensorInfo raw, TensorInfo changed) {
     return config != null && config.tiesWordEmbeddings();
   }
 
-  private static void report(List<String> problems, String kind, Iterable<String> names) {
-    List<String> all = new ArrayList<>();
-    names.forEach(all::add);
-    if (!all.isEmpty()) {
-      problems.add(all.size() + " " + kind + ": " + abbreviate(all));
+  private static void report(List<String> problems, String kind, Collection<String> names) {
+    if (!names.isEmpty()) {
+      problems.add(names.size() + " " + kind + ": " + Names.abbreviate(names));
     }
-  }
-
-  /** Returns the first names of a list, and how many more there are. */
-  static String abbreviate(List<String> names) {
-    return names.size() <= LISTED
-        ? String.join(", ", names)
-        : String.join(", ", names.subList(0, LISTED)) + " and " + (names.size() - LISTED) + " more";
   }
 }

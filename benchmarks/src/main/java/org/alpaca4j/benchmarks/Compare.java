@@ -375,17 +375,20 @@ public final class Compare {
           Path folder = out.resolve(side.equals(OURS) ? "ours" : "peer");
           Path diff = folder.resolve("diff-" + round);
           boolean making = task.equals("make");
+          Path changed = making ? tuned : diff;
           List<String> arguments =
               List.of(
                   "--task", task,
                   "--raw", common.model.toString(),
-                  "--changed", (making ? tuned : diff).toString(),
+                  "--changed", changed.toString(),
                   "--out", (making ? diff : folder.resolve("recovered-" + round)).toString());
           Side run =
               side.equals(OURS)
                   ? common.java(side, WeightDiffing.class, arguments)
                   : common.python(side, "diff.py", arguments);
           Measuring.sync(); // nobody pays for what the side before left to be written
+          Measuring.warm(common.model);
+          Measuring.warm(changed);
           all.computeIfAbsent(task + side, name -> new ArrayList<>()).add(run.run(common.threads));
         }
       }
@@ -397,14 +400,14 @@ public final class Compare {
       for (String side : List.of(OURS, peer)) {
         List<JsonNode> ours = of(all, task + OURS);
         List<JsonNode> reports = of(all, task + side);
-        double seconds = median(reports, "seconds");
+        double seconds = median(reports, Side.PROCESS_SECONDS);
         double memory = median(reports, "peak_anonymous_mb");
         print(
             "| %s | %s | %.2f | %.2f | %.0f | %.1f |",
             task,
             side,
             seconds,
-            seconds / median(ours, "seconds"),
+            seconds / median(ours, Side.PROCESS_SECONDS),
             memory,
             memory / median(ours, "peak_anonymous_mb"));
       }

@@ -1,6 +1,7 @@
 package org.alpaca4j.benchmarks;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -51,9 +52,12 @@ record Side(String name, List<String> command) {
     }
   }
 
+  /** The field of a report that says how long the process lived. */
+  static final String PROCESS_SECONDS = "process_seconds";
+
   /**
-   * Runs the process and returns its report, the last line of its output that is a JSON object; its
-   * messages go to our standard error.
+   * Runs the process and returns its report, the last line of its output that is a JSON object,
+   * with {@link #PROCESS_SECONDS} added; its messages go to our standard error.
    *
    * @throws IllegalStateException if it fails or prints no report
    */
@@ -67,6 +71,7 @@ record Side(String name, List<String> command) {
     builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
     builder.environment().put(Measuring.STARTED, Long.toString(System.currentTimeMillis()));
     try {
+      long started = System.nanoTime();
       Process process = builder.start();
       String report = null;
       try (BufferedReader out = process.inputReader(StandardCharsets.UTF_8)) {
@@ -77,12 +82,15 @@ record Side(String name, List<String> command) {
         }
       }
       int code = process.waitFor();
+      double seconds = (System.nanoTime() - started) / 1e9;
       if (code != 0 || report == null) {
         throw new IllegalStateException(
             name + " ended with exit code " + code + (report == null ? ", no report" : ""));
       }
       Measuring.progress(report);
-      return Measuring.JSON.readTree(report);
+      return Measuring.JSON
+          .readValue(report, ObjectNode.class)
+          .put(PROCESS_SECONDS, Measuring.round(seconds, 3));
     } catch (IOException e) {
       throw new IllegalStateException(name + " cannot be run: " + e.getMessage(), e);
     } catch (InterruptedException e) {

@@ -8,6 +8,7 @@ import java.util.function.Function;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.data.InstructionReader;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.train.SftConfig;
 import org.alpaca4j.train.SftTrainer;
@@ -217,16 +218,16 @@ public final class AlpacaTrain implements Callable<Integer> {
   }
 
   private SupervisedDataset dataset(Tokenizer tokenizer, Path file) {
-    SupervisedDataset.Builder builder =
-        SupervisedDataset.builder()
-            .tokenizer(tokenizer)
-            .template(PromptTemplate.ALPACA)
-            .maxLength(training.modelMaxLength)
-            .mode(
-                masking == Masking.SEGMENTS
-                    ? SupervisedDataset.Mode.SEGMENTS
-                    : SupervisedDataset.Mode.COMPATIBLE);
-    return (DataFile.isArray(file) ? builder.json(file) : builder.jsonl(file)).build();
+    return SupervisedDataset.builder()
+        .tokenizer(tokenizer)
+        .template(PromptTemplate.ALPACA)
+        .source(GivenData.records(file).map(InstructionReader.alpaca()))
+        .maxLength(training.modelMaxLength)
+        .mode(
+            masking == Masking.SEGMENTS
+                ? SupervisedDataset.Mode.SEGMENTS
+                : SupervisedDataset.Mode.COMPATIBLE)
+        .build();
   }
 
   /** Returns the options as the trainer takes them. */

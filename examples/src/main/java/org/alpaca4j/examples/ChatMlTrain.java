@@ -8,6 +8,7 @@ import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.ChatMlPreprocessor.LabelMask;
+import org.alpaca4j.data.ConversationReader;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.train.ModelEvaluator;
 import org.alpaca4j.train.SftConfig;
@@ -157,7 +158,7 @@ public final class ChatMlTrain implements Callable<Integer> {
       case QWEN -> builder.chatMl(LabelMask.QWEN);
       case TEMPLATE -> {} // the builder's default: the tokenizer's own template
     }
-    return (DataFile.isArray(file) ? builder.json(file) : builder.jsonl(file)).build();
+    return builder.source(GivenData.records(file).map(ConversationReader.messages())).build();
   }
 
   /** Asks a checkpoint as it lies on the disk. */

@@ -4,15 +4,11 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.weights.CheckpointConverter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /**
  * Makes a Hugging Face folder of safetensors from a Hugging Face folder (.bin or safetensors) or
@@ -43,14 +39,14 @@ public final class ConvertWeights implements Callable<Integer> {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
-      converter = TorchDType.class,
+      converter = WeightType.class,
       description = "float32, bfloat16 or float16 (default: as in the input)")
   private @Nullable DType dtype;
 
   @Option(
       names = "--max_shard_size",
       paramLabel = "SIZE",
-      converter = Size.class,
+      converter = ShardSize.class,
       description = "largest shard, such as 500MB or 2GiB (default: 5GB)")
   private Long maxShardSize = 5_000_000_000L;
 
@@ -94,36 +90,5 @@ public final class ConvertWeights implements Callable<Integer> {
         result.parameters(),
         result.bytes());
     return ExampleCommand.DONE;
-  }
-
-  private static final class TorchDType implements ITypeConverter<DType> {
-    @Override
-    public DType convert(String text) {
-      return DType.ofTorchName(ExampleCommand.withoutQuotes(text))
-          .filter(DType::isWeight)
-          .orElseThrow(
-              () ->
-                  new TypeConversionException(
-                      "'" + text + "' is neither float32, bfloat16 nor float16"));
-    }
-  }
-
-  /** Sizes as transformers writes them: MB is 10^6 bytes, MiB is 2^20. */
-  private static final class Size implements ITypeConverter<Long> {
-    private static final Pattern FORM = Pattern.compile("([1-9][0-9]{0,8})([KMG])(i?)B");
-
-    @Override
-    public Long convert(String text) {
-      Matcher size = FORM.matcher(ExampleCommand.withoutQuotes(text));
-      if (!size.matches()) {
-        throw new TypeConversionException("'" + text + "' is no size such as 500MB or 2GiB");
-      }
-      long unit = size.group(3).isEmpty() ? 1000 : 1024;
-      long bytes = Long.parseLong(size.group(1));
-      for (int i = 0; i <= "KMG".indexOf(size.group(2)); i++) {
-        bytes *= unit;
-      }
-      return bytes;
-    }
   }
 }

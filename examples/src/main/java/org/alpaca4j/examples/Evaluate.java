@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
@@ -15,6 +16,7 @@ import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.DataException;
 import org.alpaca4j.data.InstructionReader;
 import org.alpaca4j.data.InstructionRecord;
+import org.alpaca4j.data.RecordSource;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.SupervisedExample;
 import org.alpaca4j.train.ModelEvaluator;
@@ -48,7 +50,7 @@ public final class Evaluate implements Callable<Integer> {
       names = "--data",
       required = true,
       paramLabel = "FILE",
-      description = "records with instruction, input, output: a JSON array or JSON lines")
+      description = "records with instruction, input, output: JSON, JSON lines, CSV or Parquet")
   private Path data;
 
   @Option(
@@ -117,17 +119,19 @@ public final class Evaluate implements Callable<Integer> {
    */
   private record Examples(SupervisedDataset dataset, int[] indexes, int records) {}
 
+  private RecordSource<InstructionRecord> records() {
+    RecordSource<InstructionRecord> all = GivenData.records(data).map(InstructionReader.alpaca());
+    return limit == null ? all : all.limit(limit);
+  }
+
   private Examples alpacaExamples(Tokenizer tokenizer) {
-    SupervisedDataset.Builder builder =
+    SupervisedDataset dataset =
         SupervisedDataset.builder()
             .tokenizer(tokenizer)
             .template(PromptTemplate.ALPACA)
-            .maxLength(maxLength);
-    if (limit != null) {
-      builder.limit(limit);
-    }
-    SupervisedDataset dataset =
-        (DataFile.isArray(data) ? builder.json(data) : builder.jsonl(data)).build();
+            .source(records())
+            .maxLength(maxLength)
+            .build();
     return new Examples(
         dataset,
         IntStream.range(0, dataset.size()).map(dataset::recordIndex).toArray(),
@@ -143,11 +147,11 @@ public final class Evaluate implements Callable<Integer> {
                 () ->
                     new DataException(model.folder() + ": has no chat template; leave out --chat"));
     int end = tokenizer.tokenToId("<|im_end|>").orElseGet(() -> tokenizer.eosId().orElseThrow());
-    List<InstructionRecord> records =
-        DataFile.isArray(data)
-            ? InstructionReader.readJson(data)
-            : InstructionReader.readJsonl(data);
-    int count = limit == null ? records.size() : Math.min(limit, records.size());
+    List<InstructionRecord> records;
+    try (Stream<InstructionRecord> all = records().stream()) {
+      records = all.toList();
+    }
+    int count = records.size();
     List<SupervisedExample> examples =
         IntStream.range(0, count)
             .parallel()

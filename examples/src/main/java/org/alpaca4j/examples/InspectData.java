@@ -4,11 +4,14 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.InstructionReader;
 import org.alpaca4j.data.InstructionRecord;
+import org.alpaca4j.data.RecordSource;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.report.DataProfile;
+import org.alpaca4j.data.report.NearDuplicates;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -37,7 +40,7 @@ public final class InspectData implements Callable<Integer> {
       names = "--data",
       required = true,
       paramLabel = "FILE",
-      description = "records with instruction, input, output: a JSON array or JSON lines")
+      description = "records with instruction, input, output: JSON, JSON lines, CSV or Parquet")
   private Path data;
 
   @Option(
@@ -66,6 +69,19 @@ public final class InspectData implements Callable<Integer> {
       description = "only the first N records (default: all)")
   private @Nullable Integer limit;
 
+  @Option(
+      names = "--near_duplicates",
+      paramLabel = "N",
+      description =
+          "compare the first N records with one another; 0: none (default: ${DEFAULT-VALUE})")
+  private int nearDuplicates = 100_000;
+
+  @Option(
+      names = "--near_duplicate_score",
+      paramLabel = "X",
+      description = "ROUGE-L above which two are near duplicates (default: ${DEFAULT-VALUE})")
+  private double nearDuplicateScore = 0.7;
+
   InspectData() {}
 
   /** Reports; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
@@ -77,13 +93,17 @@ public final class InspectData implements Callable<Integer> {
   public Integer call() throws IOException {
     ExampleCommand.requireAtLeastOne("--limit", limit);
     ExampleCommand.requireAtLeastOne("--max_length", maxLength);
-    List<InstructionRecord> all =
-        DataFile.isArray(data)
-            ? InstructionReader.readJson(data)
-            : InstructionReader.readJsonl(data);
-    List<InstructionRecord> records =
-        limit == null ? all : all.subList(0, Math.min(limit, all.size()));
+    if (nearDuplicates < 0) {
+      throw ExampleCommand.refusal(
+          "--near_duplicates must not be negative, found " + nearDuplicates);
+    }
+    List<InstructionRecord> records = records();
     DataProfile profile = DataProfile.of(records, dataset(records));
+    if (nearDuplicates > 0) {
+      profile =
+          profile.withNearDuplicates(
+              NearDuplicates.of(records, nearDuplicates, nearDuplicateScore));
+    }
     profile.writeJson(out.resolve("report.json"));
     profile.writeHtml(out.resolve("report.html"), String.valueOf(data.getFileName()));
     String plot =
@@ -92,6 +112,13 @@ public final class InspectData implements Callable<Integer> {
     System.out.println("report: " + out.resolve("report.html").toAbsolutePath());
     System.out.println("histogram: " + plot);
     return ExampleCommand.DONE;
+  }
+
+  private List<InstructionRecord> records() {
+    RecordSource<InstructionRecord> all = GivenData.records(data).map(InstructionReader.alpaca());
+    try (Stream<InstructionRecord> records = (limit == null ? all : all.limit(limit)).stream()) {
+      return records.toList();
+    }
   }
 
   private SupervisedDataset dataset(List<InstructionRecord> records) {

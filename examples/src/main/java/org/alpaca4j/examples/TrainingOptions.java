@@ -33,7 +33,7 @@ final class TrainingOptions {
       names = "--data_path",
       required = true,
       paramLabel = "FILE",
-      description = "what to train on: a JSON array or JSON lines")
+      description = "what to train on: JSON, JSON lines, CSV or Parquet")
   private Path data;
 
   @Option(

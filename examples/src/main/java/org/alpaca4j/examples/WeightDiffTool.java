@@ -11,11 +11,9 @@ import org.alpaca4j.weights.ProgressListener.Progress;
 import org.alpaca4j.weights.WeightDiff;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.TypeConversionException;
 
 /**
  * Stanford Alpaca's weight_diff.py: makes the diff of a tuned model, or recovers a tuned model.
@@ -104,9 +102,10 @@ public final class WeightDiffTool implements Callable<Integer> {
 
   @Option(
       names = "--max_shard_size",
-      paramLabel = "BYTES",
-      description = "of the written files (default: ${DEFAULT-VALUE})")
-  private long maxShardBytes = 5_000_000_000L;
+      paramLabel = "SIZE",
+      converter = ShardSize.class,
+      description = "largest file written, such as 500MB or 2GiB (default: 5GB)")
+  private Long maxShardBytes = 5_000_000_000L;
 
   @Option(
       names = "--overwrite",
@@ -172,16 +171,5 @@ public final class WeightDiffTool implements Callable<Integer> {
             progress.tensorsDone(),
             progress.tensorsTotal(),
             progress.tensor()));
-  }
-
-  private static final class WeightType implements ITypeConverter<DType> {
-    @Override
-    public DType convert(String text) {
-      return DType.ofTorchName(ExampleCommand.withoutQuotes(text))
-          .filter(DType::isWeight)
-          .orElseThrow(
-              () ->
-                  new TypeConversionException("'" + text + "' is not float32, bfloat16, float16"));
-    }
   }
 }

@@ -3,12 +3,16 @@ package org.alpaca4j.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -60,6 +64,42 @@ class GenerateInstructionsTest {
     }
     assertThat(requests).hasValue(4);
     assertThat(folder.resolve("out").resolve("regen.json")).content().contains("Explain w4 w4");
+  }
+
+  @Test
+  void asksALocalModel() throws IOException {
+    CommandRun run = askLocalModel("--prompt_path=" + Files.writeString(folder.resolve("p"), "Go"));
+
+    assertThat(run.exitCode()).as(run.err()).isZero();
+    assertThat(Files.readAllLines(folder.resolve("out/replies.jsonl")))
+        .hasSize(3)
+        .last(InstanceOfAssertFactories.STRING)
+        .contains("\"length\"");
+  }
+
+  @Test
+  void aPromptThatIsTooLongForALocalModelIsRefused() throws IOException {
+    CommandRun run = askLocalModel();
+
+    assertThat(run.exitCode()).isEqualTo(ExampleCommand.FAILED);
+    assertThat(run.err()).contains("the model takes 1024 with the reply; show fewer seed tasks");
+  }
+
+  private CommandRun askLocalModel(String... more) throws IOException {
+    Path seeds = folder.resolve("seeds.jsonl");
+    Files.writeString(
+        seeds,
+        "{\"instruction\": \"Say b.\", \"instances\": [{\"input\": \"\", \"output\": \"b\"}]}");
+    List<String> arguments = new ArrayList<>();
+    arguments.add("--local_model=" + TinyCheckpoint.write(folder.resolve("model")));
+    arguments.add("--output_dir=" + folder.resolve("out"));
+    arguments.add("--seed_tasks_path=" + seeds);
+    arguments.add("--num_prompt_instructions=1");
+    arguments.add("--request_batch_size=2");
+    arguments.add("--max_tokens=12");
+    arguments.add("--max_requests=2");
+    arguments.addAll(List.of(more));
+    return CommandRun.of(new GenerateInstructions(), arguments.toArray(String[]::new));
   }
 
   @Test

@@ -79,6 +79,21 @@ public final class FloatCodec {
     destination.position(destination.position() + count * type.bytes());
   }
 
+  /**
+   * Returns the smallest magnitude that a type makes infinite; infinity itself for F32.
+   *
+   * @param type F32, BF16 or F16
+   * @throws IllegalArgumentException for another type
+   */
+  public static float overflowFrom(DType type) {
+    return switch (type) {
+      case F16 -> 65_520; // halfway between the largest one and 2^16
+      case BF16 -> 0x1.FFp127f;
+      case F32 -> Float.POSITIVE_INFINITY;
+      default -> throw notAWeight(type);
+    };
+  }
+
   private static IllegalArgumentException notAWeight(DType type) {
     return new IllegalArgumentException(type + " is not F32, BF16 or F16");
   }

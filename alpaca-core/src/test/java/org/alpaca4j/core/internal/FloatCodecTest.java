@@ -103,4 +103,18 @@ class FloatCodecTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("I8 is not F32, BF16 or F16");
   }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F16", "BF16"})
+  void fromTheOverflowOnValuesBecomeInfinite(DType type) {
+    float overflow = FloatCodec.overflowFrom(type);
+    float[] values = {Math.nextDown(overflow), overflow};
+    ByteBuffer stored = ByteBuffer.allocate(2 * type.bytes());
+    FloatCodec.encode(type, values, 0, 2, stored);
+    FloatCodec.decode(type, stored.flip(), values, 0, 2);
+
+    assertThat(values[0]).isFinite();
+    assertThat(values[1]).isInfinite();
+    assertThat(FloatCodec.overflowFrom(DType.F32)).isInfinite();
+  }
 }

@@ -1,91 +1,60 @@
 package org.alpaca4j.data.gorilla;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MappingIterator;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import org.alpaca4j.data.DataException;
+import org.alpaca4j.data.DataFile;
+import org.alpaca4j.data.DataRecord;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads APIBench's files: one JSON object per line with {@code code}, {@code api_call}, {@code
- * provider} and {@code api_data}. Where {@code api_call} is missing, the one in {@code api_data}
- * stands for it.
+ * Reads APIBench: records with the strings {@code code}, {@code api_call} and, optionally, {@code
+ * provider}, and the object {@code api_data}. Where {@code api_call} is missing, the one in {@code
+ * api_data} stands for it. Immutable and thread-safe.
+ *
+ * <pre>{@code
+ * RecordSource<ApiBenchRecord> records = DataFile.detect(file).map(ApiBenchReader.apiBench());
+ * }</pre>
  */
-public final class ApiBenchReader {
-  private static final ObjectMapper JSON = new ObjectMapper();
-  private static final TypeReference<LinkedHashMap<String, @Nullable Object>> MAP =
-      new TypeReference<>() {};
+public final class ApiBenchReader implements Function<DataRecord, ApiBenchRecord> {
+  private static final ApiBenchReader API_BENCH = new ApiBenchReader();
 
   private ApiBenchReader() {}
 
+  /** Returns the reader. */
+  public static ApiBenchReader apiBench() {
+    return API_BENCH;
+  }
+
   /**
-   * Reads all records of a file.
+   * Reads all records of a file with one per line.
    *
-   * @throws DataException if the file is not of that form, naming line and field
+   * @throws DataException if the file is not of that form, naming line, record and field
    */
   public static List<ApiBenchRecord> readJsonl(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw new DataException(file + ": does not exist, or is not a file");
-    }
-    List<ApiBenchRecord> records = new ArrayList<>();
-    try (MappingIterator<JsonNode> nodes =
-        JSON.readerFor(JsonNode.class).readValues(file.toFile())) {
-      while (nodes.hasNextValue()) {
-        int line = nodes.getParser().currentTokenLocation().getLineNr();
-        JsonNode node = nodes.nextValue();
-        records.add(record(new Place(file, line), node));
-      }
-    } catch (JsonProcessingException e) {
-      int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-      throw new DataException(
-          new Place(file, line) + ": not readable as JSON: " + e.getOriginalMessage(), e);
-    } catch (IOException e) {
-      throw new DataException(file + ": cannot be read: " + e.getMessage(), e);
-    }
-    return records;
-  }
-
-  private record Place(Path file, int line) {
-    @Override
-    public String toString() {
-      return file + ", line " + line;
+    try (Stream<ApiBenchRecord> records = DataFile.jsonl(file).map(API_BENCH).stream()) {
+      return records.toList();
     }
   }
 
-  private static ApiBenchRecord record(Place place, JsonNode node) {
-    if (!node.isObject()) {
-      throw new DataException(place + ": expected an object, found " + node.getNodeType());
-    }
-    JsonNode data = node.path("api_data");
-    if (!data.isObject()) {
-      throw new DataException(
-          place + ", field \"api_data\": expected an object, found " + data.getNodeType());
-    }
-    JsonNode owner = node.has("api_call") ? node : data;
-    Map<String, @Nullable Object> apiData = JSON.convertValue(data, MAP);
+  /**
+   * Returns what a record holds.
+   *
+   * @throws DataException if a field is missing or of another type, naming file, line, record and
+   *     field
+   */
+  @Override
+  public ApiBenchRecord apply(DataRecord from) {
+    Map<String, @Nullable Object> data = from.object("api_data");
+    boolean inData = !from.names().contains("api_call");
     return new ApiBenchRecord(
-        place.line(),
-        ApiBenchCode.parse(text(place, node, "code")),
-        text(place, owner, "api_call"),
-        node.has("provider") ? text(place, node, "provider") : "",
-        apiData);
-  }
-
-  private static String text(Place place, JsonNode object, String field) {
-    JsonNode value = object.path(field);
-    if (!value.isTextual()) {
-      throw new DataException(
-          place + ", field \"" + field + "\": expected a string, found " + value.getNodeType());
-    }
-    return value.textValue();
+        from.line(),
+        ApiBenchCode.parse(from.text("code")),
+        inData && data.get("api_call") instanceof String call ? call : from.text("api_call"),
+        from.textOrEmpty("provider"),
+        data);
   }
 }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A record of APIBench.
  *
- * @param line where it stands in its file, from 1
+ * @param line where it stands in its file, from 1; 0 where there are no lines
  * @param code instruction and answer
  * @param apiCall the reference call, Python source; not always valid
  * @param provider who offers the API; empty if the record does not say

@@ -15,6 +15,7 @@ import org.alpaca4j.data.DataException;
 import org.alpaca4j.data.DataReport;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.SupervisedDataset;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What instruction data look like, as JSON, as text, or as a page for a browser.
@@ -23,7 +24,9 @@ import org.alpaca4j.data.SupervisedDataset;
  * List<InstructionRecord> records = InstructionReader.readJson(file);
  * SupervisedDataset dataset =
  *     SupervisedDataset.builder().tokenizer(tokenizer).records(records).build();
- * DataProfile.of(records, dataset).writeHtml(Path.of("report.html"), "alpaca_data.json");
+ * DataProfile.of(records, dataset)
+ *     .withNearDuplicates(NearDuplicates.of(records, 100_000, 0.7))
+ *     .writeHtml(Path.of("report.html"), "alpaca_data.json");
  * }</pre>
  *
  * @param report what became of the records in tokenising: counts, supervised tokens, truncated
@@ -31,6 +34,7 @@ import org.alpaca4j.data.SupervisedDataset;
  * @param duplicates records that equal an earlier one in all fields
  * @param duplicateInstructions records whose instruction and input, but not output, were asked
  *     before
+ * @param nearDuplicates records that ask almost what an earlier one asks; null if nobody looked
  * @param verbs what is asked for, most frequent first; see {@link VerbAndNoun}
  * @param scripts records by the script of most of their letters, most frequent first; Han beside
  *     kana counts as HIRAGANA, for Japanese; records without a letter as COMMON
@@ -40,6 +44,7 @@ public record DataProfile(
     LengthHistogram lengths,
     int duplicates,
     int duplicateInstructions,
+    @Nullable NearDuplicates nearDuplicates,
     List<VerbCount> verbs,
     Map<UnicodeScript, Integer> scripts) {
 
@@ -49,7 +54,10 @@ public record DataProfile(
     scripts = Collections.unmodifiableMap(new LinkedHashMap<>(scripts));
   }
 
-  /** Returns the profile of records and of the dataset that was made of them. */
+  /**
+   * Returns the profile of records and of the dataset that was made of them. Near duplicates are
+   * not looked for, see {@link #withNearDuplicates}.
+   */
   public static DataProfile of(List<InstructionRecord> records, SupervisedDataset dataset) {
     Set<InstructionRecord> seen = new HashSet<>();
     Set<InstructionRecord> asked = new HashSet<>();
@@ -75,8 +83,15 @@ public record DataProfile(
         LengthHistogram.of(dataset),
         duplicates,
         again,
+        null,
         VerbCount.of(records),
         byCount);
+  }
+
+  /** Returns this profile with the near duplicates of its records, which take longer to find. */
+  public DataProfile withNearDuplicates(NearDuplicates found) {
+    return new DataProfile(
+        report, lengths, duplicates, duplicateInstructions, found, verbs, scripts);
   }
 
   private static UnicodeScript script(InstructionRecord record) {
@@ -105,8 +120,10 @@ public record DataProfile(
     return String.format(
             Locale.ROOT,
             "records %d, examples %d (%d without a supervised token, %d too long)%n"
-                + "tokens %d, supervised %d (%.1f %%), longest %d, truncated examples %d%n"
+                + "tokens %d, supervised %d (%.1f %%), longest %d, truncated examples %d,"
+                + " shortened %d%n"
                 + "duplicates %d, same question with another answer %d%n"
+                + "near duplicates %s%n"
                 + "scripts %s%nverbs %d, most frequent %s%ntokens per example:%n",
             report.records(),
             report.examples(),
@@ -117,8 +134,10 @@ public record DataProfile(
             100 * report.supervisedShare(),
             report.longest(),
             report.truncated(),
+            report.shortened(),
             duplicates,
             duplicateInstructions,
+            nearDuplicates == null ? "not looked for" : nearDuplicates,
             scripts,
             verbs.size(),
             verbs.stream().limit(10).map(v -> v.verb() + " " + v.count()).toList())

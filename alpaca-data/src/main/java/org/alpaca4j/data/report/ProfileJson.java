@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.alpaca4j.data.DataReport;
+import org.jspecify.annotations.Nullable;
 
 /** A profile as JSON. */
 final class ProfileJson {
@@ -22,11 +23,13 @@ final class ProfileJson {
             .put("supervised_tokens", report.supervisedTokens())
             .put("supervised_share", report.supervisedShare())
             .put("longest", report.longest())
-            .put("truncated", report.truncated());
+            .put("truncated", report.truncated())
+            .put("shortened", report.shortened());
     root.set("fully_masked", JSON.valueToTree(report.fullyMasked()));
     root.set("too_long", JSON.valueToTree(report.tooLong()));
     root.put("duplicates", profile.duplicates());
     root.put("duplicate_instructions", profile.duplicateInstructions());
+    root.set("near_duplicates", nearDuplicates(profile.nearDuplicates()));
     root.putObject("lengths")
         .put("bin_width", profile.lengths().binWidth())
         .set("counts", JSON.valueToTree(profile.lengths().counts()));
@@ -43,5 +46,27 @@ final class ProfileJson {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a tree of numbers and texts is always JSON", e);
     }
+  }
+
+  private static @Nullable ObjectNode nearDuplicates(@Nullable NearDuplicates found) {
+    if (found == null) {
+      return null;
+    }
+    ObjectNode node =
+        JSON.createObjectNode()
+            .put("compared", found.compared())
+            .put("threshold", found.threshold())
+            .put("count", found.count());
+    ArrayNode examples = node.putArray("examples");
+    for (NearDuplicates.Example example : found.examples()) {
+      examples
+          .addObject()
+          .put("record", example.record())
+          .put("earlier", example.earlier())
+          .put("score", example.score())
+          .put("question", example.question())
+          .put("earlier_question", example.earlierQuestion());
+    }
+    return node;
   }
 }

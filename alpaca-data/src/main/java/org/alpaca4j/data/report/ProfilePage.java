@@ -46,6 +46,7 @@ final class ProfilePage {
     page.lengths();
     page.verbs();
     page.scripts();
+    page.nearDuplicates();
     page.out.append("</body>\n</html>\n");
     return page.out.toString();
   }
@@ -79,7 +80,8 @@ final class ProfilePage {
     row("examples", report.examples());
     row("left out: no supervised token", report.fullyMasked().size());
     row("left out: too long", report.tooLong().size());
-    row("truncated examples", report.truncated());
+    row("truncated examples, which lost the end of their answer", report.truncated());
+    row("shortened examples, which lost early turns or prompt", report.shortened());
     row("exact duplicates", profile.duplicates());
     row("same question, another answer", profile.duplicateInstructions());
     row("tokens", report.tokens());
@@ -173,6 +175,30 @@ final class ProfilePage {
     out.append("<h2>Scripts</h2>\n<table>\n");
     for (Map.Entry<Character.UnicodeScript, Integer> script : profile.scripts().entrySet()) {
       row(script.getKey().name().toLowerCase(Locale.ROOT), script.getValue());
+    }
+    out.append("</table>\n");
+  }
+
+  private void nearDuplicates() {
+    NearDuplicates found = profile.nearDuplicates();
+    out.append("<h2>Near duplicates</h2>\n<p>")
+        .append(found == null ? "Not looked for." : escape(found.toString()))
+        .append("</p>\n");
+    if (found == null || found.examples().isEmpty()) {
+      return;
+    }
+    out.append(
+        "<table>\n<tr><th>score</th><th>record</th><th></th><th>is like</th><th></th></tr>\n");
+    for (NearDuplicates.Example example : found.examples()) {
+      out.append(
+          String.format(
+              Locale.ROOT,
+              "<tr><td>%.3f</td><td>%d</td><td>%s</td><td>%d</td><td>%s</td></tr>%n",
+              example.score(),
+              example.record(),
+              escape(example.question()),
+              example.earlier(),
+              escape(example.earlierQuestion())));
     }
     out.append("</table>\n");
   }

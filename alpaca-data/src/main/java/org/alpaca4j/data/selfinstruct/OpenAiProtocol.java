@@ -5,18 +5,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
-import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZonedDateTime;
-import java.time.format.DateTimeFormatter;
-import java.time.format.DateTimeParseException;
 import java.util.Locale;
 import java.util.Set;
 import org.alpaca4j.core.AlpacaException;
+import org.alpaca4j.core.internal.RetryAfter;
 import org.jspecify.annotations.Nullable;
 
 /** Requests and answers of OpenAI's protocol. The key appears in one header, never in a text. */
@@ -151,7 +148,7 @@ final class OpenAiProtocol {
                 || said.contains("please reduce your prompt")
                 || said.contains("please reduce the length")
                 || said.contains("maximum context length"));
-    Duration wait = retryAfter(response.headers(), Instant.now());
+    Duration wait = RetryAfter.of(response.headers(), Instant.now()).orElse(null);
     boolean tooPatient = wait != null && wait.compareTo(LONGEST_WAIT) > 0;
     boolean passes = PASSING.contains(status) && !code.equals("insufficient_quota") && !tooPatient;
     String asked =
@@ -165,20 +162,6 @@ final class OpenAiProtocol {
       return JSON.readTree(body);
     } catch (IOException e) {
       return JSON.missingNode();
-    }
-  }
-
-  /** Returns what Retry-After says, in seconds or as a date; null if nothing. */
-  static @Nullable Duration retryAfter(HttpHeaders headers, Instant now) {
-    String text = headers.firstValue("Retry-After").orElse("").strip();
-    try {
-      if (text.matches("[0-9]{1,9}")) {
-        return Duration.ofSeconds(Long.parseLong(text));
-      }
-      Instant date = ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
-      return date.isBefore(now) ? Duration.ZERO : Duration.between(now, date);
-    } catch (DateTimeParseException e) {
-      return null;
     }
   }
 

@@ -123,7 +123,21 @@ class ApiBenchTest {
 
     assertThatThrownBy(() -> ApiBenchReader.readJsonl(file))
         .isInstanceOf(DataException.class)
-        .hasMessageContaining("line 2, field \"api_data\": expected an object");
+        .hasMessageContaining("line 2, record 1, field \"api_data\": is missing");
+  }
+
+  @Test
+  void theCallMayStandInTheDocumentation() throws IOException {
+    Path file = write("", "{\"code\": \"\", \"api_data\": {\"api_call\": \"f()\"}}");
+
+    ApiBenchRecord record = ApiBenchReader.readJsonl(file).get(0);
+
+    assertThat(record.apiCall()).isEqualTo("f()");
+    assertThat(record.provider()).isEmpty();
+    assertThat(record.line()).isEqualTo(2);
+    Path neither = write("{\"code\": \"\", \"api_data\": {\"api_call\": 1}}");
+    assertThatThrownBy(() -> ApiBenchReader.readJsonl(neither))
+        .hasMessageContaining("field \"api_call\": is missing");
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.alpaca4j.data.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -38,6 +39,67 @@ class DataProfileTest {
 
     assertThat(profile.duplicates()).isEqualTo(1);
     assertThat(profile.duplicateInstructions()).isEqualTo(1);
+  }
+
+  @Test
+  void nearDuplicatesAskAlmostWhatAnEarlierRecordAsks() {
+    List<InstructionRecord> records =
+        List.of(
+            new InstructionRecord("Write a poem about the blue sea", "", "1"),
+            new InstructionRecord("Write a poem about the blue sea", "", "2"),
+            new InstructionRecord("Write a poem about the blue sky", "", "3"),
+            new InstructionRecord("写一首关于春天的诗歌", "", "4"),
+            new InstructionRecord("写一首关于秋天的诗歌", "", "5"),
+            new InstructionRecord("Add these", "1 2 3 4", "6"),
+            new InstructionRecord("Add these", "5 6 7 8", "7"));
+
+    NearDuplicates found = NearDuplicates.of(records, 100, 0.7);
+
+    assertThat(found.count()).isEqualTo(2);
+    assertThat(found.examples())
+        .extracting(NearDuplicates.Example::record, NearDuplicates.Example::earlier)
+        .containsExactly(tuple(4, 3), tuple(2, 0));
+    assertThat(found).hasToString("2 among 7 records (ROUGE-L above 0.7)");
+    assertThat(NearDuplicates.of(records, 3, 0.7))
+        .hasToString("1 among the first 3 of 7 records (ROUGE-L above 0.7)");
+    assertThatThrownBy(() -> NearDuplicates.of(records, 0, 0.7)).hasMessageContaining("limit");
+  }
+
+  @Test
+  void ofNearDuplicatesTheMostAlikeAreShownAndLongTextsAreCut() {
+    List<InstructionRecord> records = new ArrayList<>();
+    for (int i = 0; i < 30; i++) {
+      records.add(InstructionRecord.of("😀 word ".repeat(100) + "\n" + i, "x"));
+    }
+
+    NearDuplicates found = NearDuplicates.of(records, 100, 0.7);
+
+    assertThat(found.count()).isEqualTo(29);
+    assertThat(found.examples()).hasSize(20);
+    String shown = found.examples().get(0).question();
+    assertThat(shown.codePointCount(0, shown.length())).isEqualTo(201);
+  }
+
+  @Test
+  void nearDuplicatesAreInEveryFormOfTheReport() throws IOException {
+    InstructionRecord first = InstructionRecord.of("Say <b>one two three four</b>", "x");
+    InstructionRecord second = InstructionRecord.of("Say <b>one two three five</b>", "x");
+    DataProfile without = profile(first, second);
+    DataProfile with =
+        without.withNearDuplicates(NearDuplicates.of(List.of(first, second), 10, 0.7));
+
+    assertThat(without.text()).contains("near duplicates not looked for");
+    assertThat(with.text()).contains("near duplicates 1 among 2 records");
+    assertThat(json(without).get("near_duplicates").isNull()).isTrue();
+    assertThat(json(with).at("/near_duplicates/count").intValue()).isEqualTo(1);
+    assertThat(json(with).at("/near_duplicates/examples/0/earlier").intValue()).isZero();
+    assertThat(ProfilePage.of(without, "t")).contains("Not looked for.");
+    assertThat(ProfilePage.of(with, "t"))
+        .contains("1 among 2 records", "&lt;b&gt;one two three five&lt;/b&gt;");
+  }
+
+  private static JsonNode json(DataProfile profile) throws IOException {
+    return new ObjectMapper().readTree(ProfileJson.of(profile));
   }
 
   @Test
@@ -81,6 +143,8 @@ class DataProfileTest {
 
     JsonNode json = new ObjectMapper().readTree(file.toFile());
     assertThat(json.get("records").intValue()).isEqualTo(2);
+    assertThat(json.get("truncated").intValue()).isZero();
+    assertThat(json.get("shortened").intValue()).isZero();
     assertThat(json.get("supervised_share").doubleValue()).isGreaterThan(0);
     assertThat(json.at("/verbs/0/verb").textValue()).isEqualTo("write");
     assertThat(json.at("/verbs/0/nouns/poem").intValue()).isEqualTo(1);
@@ -97,7 +161,11 @@ class DataProfileTest {
         records.add(InstructionRecord.of(verb + " " + noun, "x"));
       }
     }
-    profile(records.toArray(InstructionRecord[]::new)).writeHtml(file, HOSTILE);
+    profile(records.toArray(InstructionRecord[]::new))
+        .withNearDuplicates(
+            new NearDuplicates(
+                9, 9, 0.7, 1, List.of(new NearDuplicates.Example(1, 0, 1, HOSTILE, HOSTILE))))
+        .writeHtml(file, HOSTILE);
 
     String page = Files.readString(file);
     assertThat(page)

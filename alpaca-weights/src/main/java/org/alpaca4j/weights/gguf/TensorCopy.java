@@ -5,6 +5,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.FloatCodec;
 
 /**
  * A tensor on its way from one file to another, in pieces: rows reordered, elements converted.
@@ -27,7 +29,6 @@ record TensorCopy(
     int headRows) {
   private static final int PIECE_ELEMENTS = 1 << 18;
   private static final long MAX_HEAD_BYTES = 1 << 29;
-  private static final float F16_OVERFLOW = 65_520; // rounds to infinity
 
   /** Supplies a tensor's bytes. */
   @FunctionalInterface
@@ -114,8 +115,8 @@ record TensorCopy(
   private void requireRange(float[] values, int count) {
     float limit =
         switch (to) {
-          case F16 -> F16_OVERFLOW;
-          case Q8_0 -> F16_OVERFLOW * 127;
+          case F16 -> FloatCodec.overflowFrom(DType.F16);
+          case Q8_0 -> FloatCodec.overflowFrom(DType.F16) * 127;
           default -> Float.POSITIVE_INFINITY;
         };
     for (int i = 0; i < count; i++) {

@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.alpaca4j.core.HubException;
+import org.alpaca4j.core.internal.RetryAfter;
 
 /** One repository as the hub serves it: its commits, its files, and what goes wrong with them. */
 final class HubClient {
@@ -146,7 +147,7 @@ final class HubClient {
                     : "the storage " + response.uri().getHost() + " answered " + status),
             status);
     if (Retries.isPassing(status)) {
-      throw new Retries.Passing(failure, Retries.retryAfter(response.headers(), Instant.now()));
+      throw new Retries.Passing(failure, RetryAfter.of(response.headers(), Instant.now()));
     }
     throw failure;
   }

@@ -1,12 +1,7 @@
 package org.alpaca4j.core.internal.hub;
 
 import java.io.IOException;
-import java.net.http.HttpHeaders;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZonedDateTime;
-import java.time.format.DateTimeFormatter;
-import java.time.format.DateTimeParseException;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongSupplier;
@@ -51,21 +46,6 @@ final class Retries {
 
   static boolean isPassing(int status) {
     return PASSING.contains(status);
-  }
-
-  /** Returns what Retry-After says: seconds, or a date. */
-  static Optional<Duration> retryAfter(HttpHeaders headers, Instant now) {
-    String text = headers.firstValue("Retry-After").orElse("").strip();
-    try {
-      Duration wait =
-          text.matches("[0-9]{1,9}")
-              ? Duration.ofSeconds(Long.parseLong(text))
-              : Duration.between(
-                  now, ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant());
-      return Optional.of(wait.isNegative() ? Duration.ZERO : wait);
-    } catch (DateTimeParseException e) {
-      return Optional.empty();
-    }
   }
 
   /**
