@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LlamaDecoderTest {
   private static final int VOCABULARY = 41;
@@ -72,19 +73,32 @@ class LlamaDecoderTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void attentionByProductsEqualsTheCpuKernelForwardAndBackward(String what, ModelConfig config) {
-    Map<String, float[]> kernel = pass(config, true, DType.F32);
-    Map<String, float[]> products = pass(config, false, DType.F32);
+    Map<String, float[]> kernel = pass(config, true, DType.F32, LENGTHS);
+    Map<String, float[]> products = pass(config, false, DType.F32, LENGTHS);
 
     assertThat(products).containsOnlyKeys(kernel.keySet());
+    kernel.forEach((name, values) -> assertClose(name, products.get(name), values, 1e-5));
+  }
+
+  /** Long enough for several blocks of queries, and sums of products that are taken in parts. */
+  @ParameterizedTest(name = "a window of {0}")
+  @ValueSource(ints = {0, 2, 5, 100, 130, 299})
+  void blocksOfQueriesSeeWhatTheCpuKernelSees(int window) {
+    ModelConfig.Builder builder = config(window == 0 ? "llama" : "mistral").intermediateSize(400);
+    ModelConfig config = (window == 0 ? builder : builder.field("sliding_window", window)).build();
+
+    Map<String, float[]> kernel = pass(config, true, DType.F32, 300, 5, 200);
+    Map<String, float[]> products = pass(config, false, DType.F32, 300, 5, 200);
+
     kernel.forEach((name, values) -> assertClose(name, products.get(name), values, 1e-5));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void inHalfPrecisionTheyAgreeAsFarAsItGoes(String what, ModelConfig config) {
-    Map<String, float[]> kernel = pass(config, true, DType.BF16);
-    Map<String, float[]> products = pass(config, false, DType.BF16);
-    Map<String, float[]> single = pass(config, true, DType.F32);
+    Map<String, float[]> kernel = pass(config, true, DType.BF16, LENGTHS);
+    Map<String, float[]> products = pass(config, false, DType.BF16, LENGTHS);
+    Map<String, float[]> single = pass(config, true, DType.F32, LENGTHS);
 
     kernel.forEach(
         (name, values) -> {
@@ -102,11 +116,12 @@ class LlamaDecoderTest {
   }
 
   /** Output, gradient of the input and of every parameter of one layer, by name. */
-  private Map<String, float[]> pass(ModelConfig config, boolean cpuKernel, DType dtype) {
+  private Map<String, float[]> pass(
+      ModelConfig config, boolean cpuKernel, DType dtype, int... lengths) {
     Map<String, float[]> results = new LinkedHashMap<>();
     try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
-      int tokens = Arrays.stream(LENGTHS).sum();
-      PackedInput input = decoder.pack(scope, new int[tokens], LENGTHS, dtype);
+      int tokens = Arrays.stream(lengths).sum();
+      PackedInput input = decoder.pack(scope, new int[tokens], lengths, dtype);
       UnitTensors weights = random(decoder.units().get(1), dtype);
       NDArray x = normal(tokens * 24L, 1, 1, dtype, tokens, 24);
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
