@@ -13,8 +13,8 @@ import org.slf4j.LoggerFactory;
  * cost a training process hundreds of megabytes: glibc's malloc keeps freed blocks of up to 32 MB
  * in arenas that fragment, and oneDNN keeps the code it generated for the last 1,024 shapes. And
  * Linux gives memory in pages of 4 KiB unless asked for larger ones, so that a training step, which
- * walks through gigabytes, spends 5 to 10 % of its time on looking pages up. On other systems than
- * Linux with glibc nothing is changed. What the user set in the environment stays.
+ * walks through gigabytes, spends a few percent of its time on looking pages up. On other systems
+ * than Linux with glibc nothing is changed. What the user set in the environment stays.
  */
 public final class NativeMemory {
   private static final Logger log = LoggerFactory.getLogger(NativeMemory.class);
