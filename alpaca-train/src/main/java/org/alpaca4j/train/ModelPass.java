@@ -70,7 +70,7 @@ final class ModelPass implements AutoCloseable {
       PackedInput input = pack(scope, batch);
       NDArray x = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
-        NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer));
+        NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer), true);
         x.close();
         x = next;
       }
@@ -116,7 +116,7 @@ final class ModelPass implements AutoCloseable {
           more[layer] = kept.toArray(new NDArray[0]);
           x[layer + 1] = room[layer][0];
         } else {
-          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit);
+          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit, false);
         }
       }
 

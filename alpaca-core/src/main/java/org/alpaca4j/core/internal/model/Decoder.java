@@ -40,8 +40,14 @@ public interface Decoder extends AutoCloseable {
   /** Adds the gradient of {@link #embed} to the embedding's gradient. */
   void embedBackward(PackedInput input, NDArray dx, UnitTensors gradient);
 
-  /** Returns a layer's output. */
-  NDArray layer(NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights);
+  /**
+   * Returns a layer's output.
+   *
+   * @param exact spend a few percent of the time on smaller rounding errors; false where {@link
+   *     #layerBackward} will compute the same again
+   */
+  NDArray layer(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact);
 
   /**
    * Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} fills; the first

@@ -24,15 +24,21 @@ import org.jspecify.annotations.Nullable;
  */
 public final class LlamaDecoder implements Decoder {
   /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
-  private static final long LONGEST_BY_PRODUCTS = 512;
+  private static final long LONGEST_BY_PRODUCTS = 1024;
+
+  /** Queries whose attention is computed at once: by measurement, between 96 and 192 are alike. */
+  private static final long BLOCK_ON_CPU = 128;
+
+  /** On an accelerator, fewer and larger products are better. */
+  private static final long BLOCK_ELSEWHERE = 1024;
 
   private final ModelConfig config;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units;
-  private final NDArray overwrite;
-  private final NDArray add;
+  private final NDArray zero;
+  private final NDArray one;
   private final NDArray[] windows;
   private final NDArray rotaryScale;
   private final float[] frequencies;
@@ -43,7 +49,7 @@ public final class LlamaDecoder implements Decoder {
    * @param device where weights and hidden states are
    */
   public LlamaDecoder(ModelConfig config, Device device) {
-    this(config, device, device.getDeviceType().equals(Device.Type.CPU), LONGEST_BY_PRODUCTS);
+    this(config, device, isCpu(device), LONGEST_BY_PRODUCTS);
   }
 
   /**
@@ -65,18 +71,24 @@ public final class LlamaDecoder implements Decoder {
     constants.put("eps", config.rmsNormEps());
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
+    constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
+    constants.put("scale", 1 / Math.sqrt(config.headDim()));
     constants.putAll(layout.places());
     units = layout.units();
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
-    overwrite = onCpu(0f);
-    add = onCpu(1f);
+    zero = onCpu(0f);
+    one = onCpu(1f);
     windows = new NDArray[config.numHiddenLayers()];
     for (int layer = 0; layer < windows.length; layer++) {
       windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
     }
     rotaryScale = manager.create((float) config.ropeScaling().attentionScaling());
     frequencies = config.ropeScaling().inverseFrequencies(config, 0);
+  }
+
+  private static boolean isCpu(Device device) {
+    return device.getDeviceType().equals(Device.Type.CPU);
   }
 
   private NDArray onCpu(float value) {
@@ -199,7 +211,12 @@ public final class LlamaDecoder implements Decoder {
 
   @Override
   public NDArray layer(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      boolean exact) {
     return program.callForOne(
         scope,
         "forward",
@@ -208,6 +225,7 @@ public final class LlamaDecoder implements Decoder {
         input.sin(),
         input.lengths(),
         windows[layer],
+        exact ? one : zero,
         weights.arguments());
   }
 
@@ -272,7 +290,7 @@ public final class LlamaDecoder implements Decoder {
                 input.sin(),
                 input.lengths(),
                 windows[layer],
-                accumulate ? add : overwrite,
+                accumulate ? one : zero,
                 weights.arguments(),
                 gradients.arguments(),
                 room,
@@ -343,7 +361,7 @@ public final class LlamaDecoder implements Decoder {
         rows,
         targets,
         scope.create((float) scale),
-        accumulate ? add : overwrite,
+        accumulate ? one : zero,
         room,
         head.argument(0),
         matrix(embedding, head),

@@ -227,7 +227,7 @@ public final class LoadedModel implements AutoCloseable {
   public NDArray hiddenStates(NDManager scope, PackedInput input) {
     NDArray x = decoder.embed(scope, input, embedding());
     for (int i = 0; i < decoder.config().numHiddenLayers(); i++) {
-      NDArray next = decoder.layer(scope, i, x, input, layer(i));
+      NDArray next = decoder.layer(scope, i, x, input, layer(i), true);
       x.close();
       x = next;
     }

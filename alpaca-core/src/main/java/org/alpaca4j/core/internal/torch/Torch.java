@@ -44,7 +44,7 @@ public final class Torch {
       if (System.getProperty("ai.djl.pytorch.graph_optimizer") == null) {
         System.setProperty("ai.djl.pytorch.graph_optimizer", "false");
       }
-      NativeMemory.limitKernelCaches();
+      NativeMemory.prepareEnvironment();
       Engine.getEngine(ENGINE);
     }
 

@@ -55,6 +55,22 @@ def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) ->
     return gradient
 
 
+def product(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
+    """out = x weight^T. oneDNN adds up a row's products one after the other, which loses more of fp32 than MKL's and
+    transformers' sums do. In parts of about 192 (`exact`) it is as exact as they are, and a few percent slower."""
+    if not exact or x.dtype != 6:
+        return torch.mm(x, weight.t(), out=out)
+    depth = x.size(1)
+    count = max(1, depth // 192)
+    end = depth // count
+    torch.mm(x[:, :end], weight[:, :end].t(), out=out)
+    for i in range(2, count + 1):
+        start = end
+        end = depth * i // count
+        torch.addmm(out, x[:, start:end], weight[:, start:end].t(), out=out)
+    return out
+
+
 def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
     """Rotary positions in place on [tokens, heads, head_dim]: halves (a, b) become (a cos - b sin, b cos + a sin)."""
     half = x.size(2) // 2
@@ -67,48 +83,29 @@ def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
 
 
 def attention_mask(n: int, window: int, like: Tensor) -> Tensor:
-    """[n, n], 0 where a query may look, -inf elsewhere: causal, and at most `window` positions back."""
-    ones = torch.ones([n, n], dtype=11, device=like.device)
-    allowed = ones.tril().logical_and(ones.triu(1 - window))
-    return torch.zeros([n, n], dtype=like.dtype, device=like.device).masked_fill_(allowed.logical_not(), float("-inf"))
-
-
-def grouped(x: Tensor) -> Tensor:
-    """[kv_heads, group, n, head_dim] -> [kv_heads, group * n, head_dim] fp32, a copy."""
-    return x.to(6, copy=True, memory_format=0).view([x.size(0), x.size(1) * x.size(2), x.size(3)])
-
-
-def product_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """Attention of one example by matrix products, in fp32: q [kv_heads, group, n, head_dim], k and v [kv_heads, n,
-    head_dim]. Returns output and log-sum-exp [kv_heads, group, n]."""
-    n = q.size(2)
-    scores = torch.bmm(__torch__.grouped(q).mul_(q.size(3) ** -0.5), k.to(6).transpose(1, 2))
-    by_query = scores.view([q.size(0), q.size(1), n, n])
-    by_query.add_(__torch__.attention_mask(n, window if window > 0 else n, scores))
-    largest = by_query.amax([-1])
-    torch._softmax(scores, 2, False, out=scores)
-    lse = largest - by_query.amax([-1]).log_()
-    return torch.bmm(scores, v.to(6)).view(q.shape), lse
-
-
-def product_attention_backward(
-    do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int
-) -> Tuple[Tensor, Tensor, Tensor]:
-    """Gradients of q, in its shape, and of k and v [kv_heads, n, head_dim]; fp32."""
-    n = q.size(2)
-    scale = q.size(3) ** -0.5
-    shape = [q.size(0), q.size(1), n, n]
-    q3 = __torch__.grouped(q).mul_(scale)
-    do3 = __torch__.grouped(do)
-    k3 = k.to(6)
-    delta = (do3 * __torch__.grouped(o)).sum([-1], keepdim=True)
-    p = torch.bmm(q3, k3.transpose(1, 2))
-    p.view(shape).sub_(lse.unsqueeze(-1)).exp_().tril_()
+    """[n, n] fp32, 0 where a query may look, -inf elsewhere: causal, and at most `window` positions back, if it is not 0."""
+    mask = torch.full([n, n], float("-inf"), dtype=6, device=like.device).triu_(1)
     if window > 0 and window < n:
-        p.view(shape).triu_(1 - window)
-    dv = torch.bmm(p.transpose(1, 2), do3)
-    ds = torch.bmm(do3, v.to(6).transpose(1, 2)).sub_(delta).mul_(p)
-    return torch.bmm(ds, k3).mul_(scale).view(q.shape), torch.bmm(ds.transpose(1, 2), q3), dv
+        mask.add_(torch.full_like(mask, float("-inf")).tril_(-window))
+    return mask
+
+
+def first_key(query: int, window: int) -> int:
+    """The first position that a query looks at."""
+    return max(0, query + 1 - window) if window > 0 else 0
+
+
+def grouped(x: Tensor, dtype: int) -> Tensor:
+    """[kv_heads, group, n, head_dim] -> [kv_heads, group * n, head_dim], a copy in the order of the new shape."""
+    return x.to(dtype, copy=True, memory_format=0).view([x.size(0), x.size(1) * x.size(2), x.size(3)])
+
+
+def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+    """softmax(q k^T + mask), fp32 [kv_heads, group * n, m]: q [kv_heads, group * n, head_dim] scaled, k [kv_heads, m,
+    head_dim], mask [n, m]."""
+    p = torch.bmm(q, k.transpose(1, 2))
+    p.view([p.size(0), -1, mask.size(0), mask.size(1)]).add_(mask)
+    return torch._softmax(p, 2, False, out=p)
 
 
 # methods
@@ -129,22 +126,64 @@ def product_attention_backward(
     several times faster."""
     return self.cpu_kernel and n > self.longest_by_products
 
-  def attend(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """Causal attention of one example: q [kv_heads, group, n, head_dim], k and v [kv_heads, n, head_dim]. Returns output
-    and log-sum-exp."""
-    if not self.flash(q.size(2)):
-      return __torch__.product_attention(q, k, v, window)
+  def longest_product(self, lengths: List[int]) -> int:
+    """The longest example whose attention is computed by products; 0 if there is none."""
+    longest = 0
+    for n in lengths:
+      if not self.flash(n):
+        longest = max(longest, n)
+    return longest
+
+  def blocks(self, n: int) -> List[int]:
+    """Where an example's queries are cut: a block is computed with the keys that it sees, so about half is left out."""
+    count = max(1, (n + self.block // 2) // self.block)
+    return [n * i // count for i in range(count + 1)]
+
+  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, out: Tensor) -> Tensor:
+    """Attention of one example by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v
+    [kv_heads, n, head_dim], mask for at least n positions. Scores and their softmax are fp32."""
+    k6 = k.to(6)
+    cuts = self.blocks(q.size(2))
+    for i in range(len(cuts) - 1):
+      a, b = cuts[i], cuts[i + 1]
+      s = __torch__.first_key(a, window)
+      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
+      p = __torch__.probabilities(q6, k6[:, s:b], mask[a:b, s:b])
+      out[:, :, a:b].copy_(torch.bmm(p.to(v.dtype), v[:, s:b]).view([self.kv_heads, self.group, b - a, self.head_dim]))
+    return out
+
+  def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor, dk: Tensor, dv: Tensor) -> Tensor:
+    """Gradients of q, k and v, into tensors of their shapes; probabilities are computed again."""
+    k6 = k.to(6)
+    dk6 = torch.zeros(k.shape, dtype=6, device=k.device)
+    dv6 = torch.zeros(v.shape, dtype=6, device=v.device)
+    cuts = self.blocks(q.size(2))
+    for i in range(len(cuts) - 1):
+      a, b = cuts[i], cuts[i + 1]
+      s = __torch__.first_key(a, window)
+      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
+      d = __torch__.grouped(do[:, :, a:b], do.dtype)
+      p = __torch__.probabilities(q6, k6[:, s:b], mask[a:b, s:b])
+      dv6[:, s:b].add_(torch.bmm(p.to(v.dtype).transpose(1, 2), d))
+      dp = torch.bmm(d, v[:, s:b].transpose(1, 2)).to(6)
+      ds = torch._softmax_backward_data(dp, p, 2, 6, grad_input=dp).to(k.dtype)
+      dk6[:, s:b].add_(torch.bmm(ds.transpose(1, 2), q6.to(k.dtype)))
+      dq[:, :, a:b].copy_(torch.bmm(ds, k[:, s:b]).mul_(self.scale).view([self.kv_heads, self.group, b - a, self.head_dim]))
+    dk.copy_(dk6)
+    dv.copy_(dv6)
+    return dq
+
+  def flash_attention(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
+    """Attention of one example, as product_attention; returns output and log-sum-exp."""
     if window > 0 and window < q.size(2):
-      mask = __torch__.attention_mask(q.size(2), window, q)
+      mask = __torch__.attention_mask(q.size(2), window, q).to(q.dtype)
       return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, False, attn_mask=mask)
     return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, True)
 
-  def attend_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int) -> Tuple[Tensor, Tensor, Tensor]:
+  def flash_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int) -> Tuple[Tensor, Tensor, Tensor]:
     """Gradients in the shapes of q, k and v."""
-    if not self.flash(q.size(2)):
-      return __torch__.product_attention_backward(do, q, k, v, o, lse, window)
     if window > 0 and window < q.size(2):
-      mask = __torch__.attention_mask(q.size(2), window, q)
+      mask = __torch__.attention_mask(q.size(2), window, q).to(q.dtype)
       dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
           do, q, self.shared(k), self.shared(v), o, lse, 0.0, False, attn_mask=mask)
     else:
@@ -154,16 +193,22 @@ def product_attention_backward(
 
   def attention(self, qkv: Tensor, lengths: List[int], window: int, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
-    example's log-sum-exp."""
+    example's log-sum-exp, or nothing in its place where backward does not need it."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
     heads = out.view([qkv.size(0), self.heads, self.head_dim])
+    mask = __torch__.attention_mask(self.longest_product(lengths), window, qkv)
     result = annotate(List[Tensor], [])
     start = 0
     for n in lengths:
       end = start + n
-      o, lse = self.attend(self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end]), window)
-      self.queries(heads[start:end]).copy_(o)
-      result.append(lse)
+      qs, ks, vs = self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end])
+      if self.flash(n):
+        o, lse = self.flash_attention(qs, ks, vs, window)
+        self.queries(heads[start:end]).copy_(o)
+        result.append(lse)
+      else:
+        self.product_attention(qs, ks, vs, mask, window, self.queries(heads[start:end]))
+        result.append(torch.empty([0], dtype=6, device=out.device))
       start = end
     return result
 
@@ -174,23 +219,29 @@ def product_attention_backward(
     out = out.view([tokens, self.heads, self.head_dim])
     do = do.view([tokens, self.heads, self.head_dim])
     dq, dk, dv = dqkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+    mask = __torch__.attention_mask(self.longest_product(lengths), window, qkv)
     start = 0
     for i in range(len(lengths)):
       end = start + lengths[i]
-      gq, gk, gv = self.attend_backward(
-          self.queries(do[start:end]), self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end]),
-          self.queries(out[start:end]), lse[i], window)
-      self.queries(dq[start:end]).copy_(gq)
-      self.keys(dk[start:end]).copy_(gk)
-      self.keys(dv[start:end]).copy_(gv)
+      qs, ks, vs = self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end])
+      gq, gk, gv = self.queries(dq[start:end]), self.keys(dk[start:end]), self.keys(dv[start:end])
+      dos = self.queries(do[start:end])
+      if self.flash(lengths[i]):
+        a, b, c = self.flash_attention_backward(dos, qs, ks, vs, self.queries(out[start:end]), lse[i], window)
+        gq.copy_(a)
+        gk.copy_(b)
+        gv.copy_(c)
+      else:
+        self.product_attention_backward(dos, qs, ks, vs, mask, window, gq, gk, gv)
       start = end
     return dqkv
 
-  def project(self, x: Tensor, weight: Tensor, weights: List[Tensor], at_bias: int, out: Tensor) -> Tensor:
+  def project(self, x: Tensor, weight: Tensor, weights: List[Tensor], at_bias: int, exact: bool, out: Tensor) -> Tensor:
     """out = x weight^T (+ bias)."""
+    y = __torch__.product(x, weight, exact, out)
     if at_bias >= 0:
-      return torch.addmm(weights[at_bias], x, weight.t(), out=out)
-    return torch.mm(x, weight.t(), out=out)
+      y.add_(weights[at_bias])
+    return y
 
   def add_bias_gradient(self, gradients: List[Tensor], at: int, dy: Tensor, beta: float) -> int:
     if at >= 0:
@@ -223,12 +274,9 @@ def product_attention_backward(
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
     return torch.silu(gate, out=out).mul_(up)
 
-  def after_attention(self, x: Tensor, attended: Tensor, weights: List[Tensor], out: Tensor) -> Tensor:
+  def after_attention(self, x: Tensor, attended: Tensor, weights: List[Tensor], exact: bool, out: Tensor) -> Tensor:
     """The MLP's residual input. Cheap enough to be computed again in the backward pass."""
-    y = torch.addmm(x, attended, weights[2].t(), out=out)
-    if self.at_o_bias >= 0:
-      y.add_(weights[self.at_o_bias])
-    return y
+    return self.project(attended, weights[2], weights, self.at_o_bias, exact, out).add_(x)
 
   def room(self, x: Tensor) -> List[Tensor]:
     """Where `layer` puts its results: output, qkv, attention's output, gate_up."""
@@ -242,42 +290,41 @@ def product_attention_backward(
   def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
     return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
 
-  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
+  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor], exact: bool) -> List[Tensor]:
     """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
     z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
     s, a, b = scratch[0], scratch[1], scratch[2]
     h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), a).mul_(weights[0])
-    self.project(h, weights[1], weights, self.at_qkv_bias, qkv)
+    self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
     lse = self.attention(heads, lengths, window, out)
-    y = self.after_attention(x, out, weights, b)
+    y = self.after_attention(x, out, weights, exact, b)
     h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
-    self.project(h, weights[4], weights, self.at_gate_up_bias, gate_up)
-    torch.addmm(y, self.swiglu(gate_up, s), weights[5].t(), out=z)
-    if self.at_down_bias >= 0:
-      z.add_(weights[self.at_down_bias])
+    self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
+    self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
     return before + lse
 
-  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor]) -> Tensor:
-    """One layer; nothing is kept for a backward pass."""
+  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
+    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which does not take
+    its sums in parts."""
     torch.set_grad_enabled(False)
     room = self.room(x)
-    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x))
+    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x), bool(exact))
     return room[0]
 
   def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
     """One layer into `room`; returns what `backward` wants besides it."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch)
+    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch, False)
 
   def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
     """As `backward`, from the layer's input alone; `room` is overwritten."""
     torch.set_grad_enabled(False)
-    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch)
+    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch, False)
     return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, room, scratch, more)
 
   def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
@@ -300,7 +347,7 @@ def product_attention_backward(
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(x, out, weights, a)
+    y = self.after_attention(x, out, weights, False, a)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse, b)
     __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)

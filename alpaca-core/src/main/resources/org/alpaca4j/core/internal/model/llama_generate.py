@@ -114,7 +114,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     scratch = self.forward_scratch(x)
     for i in range(self.layers):
       at = 1 + i * self.per_layer
-      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room, scratch)
+      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room, scratch, False)
       before = x
       x = room[0]
       room[0] = before

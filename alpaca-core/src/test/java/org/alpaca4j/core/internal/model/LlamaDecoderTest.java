@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LlamaDecoderTest {
   private static final int VOCABULARY = 41;
@@ -72,19 +73,32 @@ class LlamaDecoderTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void attentionByProductsEqualsTheCpuKernelForwardAndBackward(String what, ModelConfig config) {
-    Map<String, float[]> kernel = pass(config, true, DType.F32);
-    Map<String, float[]> products = pass(config, false, DType.F32);
+    Map<String, float[]> kernel = pass(config, true, DType.F32, LENGTHS);
+    Map<String, float[]> products = pass(config, false, DType.F32, LENGTHS);
 
     assertThat(products).containsOnlyKeys(kernel.keySet());
+    kernel.forEach((name, values) -> assertClose(name, products.get(name), values, 1e-5));
+  }
+
+  /** Long enough for several blocks of queries, and sums of products that are taken in parts. */
+  @ParameterizedTest(name = "a window of {0}")
+  @ValueSource(ints = {0, 2, 5, 100, 130, 299})
+  void blocksOfQueriesSeeWhatTheCpuKernelSees(int window) {
+    ModelConfig.Builder builder = config(window == 0 ? "llama" : "mistral").intermediateSize(400);
+    ModelConfig config = (window == 0 ? builder : builder.field("sliding_window", window)).build();
+
+    Map<String, float[]> kernel = pass(config, true, DType.F32, 300, 5, 200);
+    Map<String, float[]> products = pass(config, false, DType.F32, 300, 5, 200);
+
     kernel.forEach((name, values) -> assertClose(name, products.get(name), values, 1e-5));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void inHalfPrecisionTheyAgreeAsFarAsItGoes(String what, ModelConfig config) {
-    Map<String, float[]> kernel = pass(config, true, DType.BF16);
-    Map<String, float[]> products = pass(config, false, DType.BF16);
-    Map<String, float[]> single = pass(config, true, DType.F32);
+    Map<String, float[]> kernel = pass(config, true, DType.BF16, LENGTHS);
+    Map<String, float[]> products = pass(config, false, DType.BF16, LENGTHS);
+    Map<String, float[]> single = pass(config, true, DType.F32, LENGTHS);
 
     kernel.forEach(
         (name, values) -> {
@@ -102,15 +116,16 @@ class LlamaDecoderTest {
   }
 
   /** Output, gradient of the input and of every parameter of one layer, by name. */
-  private Map<String, float[]> pass(ModelConfig config, boolean cpuKernel, DType dtype) {
+  private Map<String, float[]> pass(
+      ModelConfig config, boolean cpuKernel, DType dtype, int... lengths) {
     Map<String, float[]> results = new LinkedHashMap<>();
     try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
-      int tokens = Arrays.stream(LENGTHS).sum();
-      PackedInput input = decoder.pack(scope, new int[tokens], LENGTHS, dtype);
+      int tokens = Arrays.stream(lengths).sum();
+      PackedInput input = decoder.pack(scope, new int[tokens], lengths, dtype);
       UnitTensors weights = random(decoder.units().get(1), dtype);
       NDArray x = normal(tokens * 24L, 1, 1, dtype, tokens, 24);
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
-      results.put("output", floats(decoder.layer(scope, 0, x, input, weights)));
+      results.put("output", floats(decoder.layer(scope, 0, x, input, weights, true)));
 
       NDArray[] room = room(decoder.roomWidths(), tokens, dtype);
       NDArray[] scratch = room(decoder.scratchWidths(), tokens, dtype);
@@ -190,9 +205,9 @@ class LlamaDecoderTest {
         UnitTensors weights = random(decoder.units().get(1), DType.F32);
         PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);
-        float[] before = decoder.layer(scope, 0, x, input, weights).toFloatArray();
+        float[] before = decoder.layer(scope, 0, x, input, weights, true).toFloatArray();
         Fill.with(Tensors.view(scope, x.reshape(-1), 2 * 24, 24), 0.1);
-        float[] after = decoder.layer(scope, 0, x, input, weights).toFloatArray();
+        float[] after = decoder.layer(scope, 0, x, input, weights, true).toFloatArray();
 
         for (int token = 0; token < 8; token++) {
           boolean same =
