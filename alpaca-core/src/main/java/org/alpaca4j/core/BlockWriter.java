@@ -1,5 +1,7 @@
 package org.alpaca4j.core;
 
+import com.google.common.util.concurrent.ThreadFactoryBuilder;
+import com.google.common.util.concurrent.Uninterruptibles;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
@@ -7,7 +9,6 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,9 +16,6 @@ import org.jspecify.annotations.Nullable;
  * those who compute what is written; they wait where it is slower. Thread-safe.
  */
 final class BlockWriter implements AutoCloseable {
-  /** Of blocks, in files and in memory: a multiple of nearly any disk's block. */
-  static final int ALIGNMENT = 1 << 12;
-
   private static final int MAX_BLOCK_BYTES = 1 << 22;
   private static final int BLOCKS_AHEAD = 2;
 
@@ -49,19 +47,16 @@ final class BlockWriter implements AutoCloseable {
    * @param largest the size of the largest tensor in bytes
    */
   BlockWriter(int sources, long largest) {
-    long enough = (largest / ALIGNMENT + 2) * ALIGNMENT;
+    long enough = (largest / ShardFile.ALIGNMENT + 2) * ShardFile.ALIGNMENT;
     int size = (int) Math.min(MAX_BLOCK_BYTES, enough);
     free = new ArrayBlockingQueue<>(sources + BLOCKS_AHEAD);
     while (free.remainingCapacity() > 0) {
-      free.add(ByteBuffer.allocateDirect(size + ALIGNMENT).alignedSlice(ALIGNMENT));
+      free.add(
+          ByteBuffer.allocateDirect(size + ShardFile.ALIGNMENT).alignedSlice(ShardFile.ALIGNMENT));
     }
     writer =
         Executors.newSingleThreadExecutor(
-            task -> {
-              Thread thread = new Thread(task, "alpaca4j-writer");
-              thread.setDaemon(true);
-              return thread;
-            });
+            new ThreadFactoryBuilder().setNameFormat("alpaca4j-writer").setDaemon(true).build());
   }
 
   /** Returns an empty block, once there is one. Afterwards {@link #write} or {@link #drop} it. */
@@ -76,7 +71,7 @@ final class BlockWriter implements AutoCloseable {
   }
 
   private static int lead(long position) {
-    return (int) (position % ALIGNMENT);
+    return (int) (position % ShardFile.ALIGNMENT);
   }
 
   /** Takes a block back that is not to be written. */
@@ -112,16 +107,6 @@ final class BlockWriter implements AutoCloseable {
   @Override
   public void close() {
     writer.shutdown();
-    boolean interrupted = false;
-    for (boolean done = false; !done; ) {
-      try {
-        done = writer.awaitTermination(1, TimeUnit.DAYS);
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    Uninterruptibles.awaitTerminationUninterruptibly(writer);
   }
 }

@@ -14,7 +14,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
-import org.alpaca4j.core.BlockWriter.Block;
 import org.alpaca4j.core.SafetensorsLayout.Declared;
 import org.alpaca4j.core.SafetensorsLayout.Shard;
 import org.alpaca4j.core.internal.ParallelTasks;
@@ -90,7 +89,13 @@ public final class CheckpointWriter {
     void write(Path folder) throws IOException;
   }
 
-  private record Job(Declared tensor, String name, ShardFile file, long position) {}
+  /**
+   * A tensor to write.
+   *
+   * @param name whose it is, and in which file, for messages
+   * @param position in the file, of its first byte
+   */
+  record Job(Declared tensor, String name, ShardFile file, long position) {}
 
   /**
    * Starts a writer.
@@ -366,8 +371,7 @@ public final class CheckpointWriter {
     try {
       List<Job> jobs = new ArrayList<>();
       for (Shard shard : shards) {
-        ShardFile file =
-            ShardFile.create(folder.resolve(shard.file()), BlockWriter.ALIGNMENT, outputs);
+        ShardFile file = ShardFile.create(folder.resolve(shard.file()), outputs);
         open.add(file);
         begin(shard, file, jobs);
       }
@@ -429,84 +433,6 @@ public final class CheckpointWriter {
     } catch (RuntimeException e) {
       String why = e instanceof AlpacaException ? e.getMessage() : e.toString();
       throw failure(job.name + ": " + why, e);
-    }
-  }
-
-  /** What a source writes to: fills blocks, and refuses what is too much. */
-  private static final class TensorChannel implements WritableByteChannel {
-    private final Job job;
-    private final BlockWriter blocks;
-    private @Nullable Block block;
-    private long taken;
-    private boolean open = true;
-
-    TensorChannel(Job job, BlockWriter blocks) {
-      this.job = job;
-      this.blocks = blocks;
-    }
-
-    @Override
-    public int write(ByteBuffer bytes) throws IOException {
-      int length = bytes.remaining();
-      long declared = job.tensor.byteLength();
-      if (!open) {
-        throw new IOException("the channel of '" + job.tensor.name() + "' is closed");
-      }
-      if (length > declared - taken) {
-        throw new IOException("its source supplies more than the declared " + declared + " bytes");
-      }
-      while (bytes.hasRemaining()) {
-        fill(bytes);
-      }
-      return length;
-    }
-
-    private void fill(ByteBuffer from) throws IOException {
-      if (blocks.failure() != null) {
-        throw new IOException("an earlier block cannot be written");
-      }
-      Block to = block;
-      if (to == null) {
-        to = blocks.begin(job.name, job.file, job.position + taken);
-        block = to;
-      }
-      int count = Math.min(from.remaining(), to.bytes().remaining());
-      to.bytes().put(from.slice(from.position(), count));
-      from.position(from.position() + count);
-      taken += count;
-      if (!to.bytes().hasRemaining()) {
-        flush();
-      }
-    }
-
-    private void flush() {
-      if (block != null) {
-        blocks.write(block);
-        block = null;
-      }
-    }
-
-    /** Writes what is left. */
-    void finish() throws IOException {
-      if (taken < job.tensor.byteLength()) {
-        throw new IOException(
-            "its source supplied " + taken + " bytes instead of " + job.tensor.byteLength());
-      }
-      flush();
-    }
-
-    @Override
-    public boolean isOpen() {
-      return open;
-    }
-
-    @Override
-    public void close() {
-      open = false;
-      if (block != null) {
-        blocks.drop(block);
-        block = null;
-      }
     }
   }
 }

@@ -22,6 +22,12 @@ import org.slf4j.LoggerFactory;
 final class ShardFile implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ShardFile.class);
 
+  /**
+   * Of the parts that go straight to the disk, in the file and in memory: a multiple of nearly any
+   * disk's block.
+   */
+  static final int ALIGNMENT = 1 << 12;
+
   /** Less is not worth waiting for the disk. */
   private static final int MIN_DIRECT_BYTES = 1 << 20;
 
@@ -29,7 +35,6 @@ final class ShardFile implements AutoCloseable {
 
   private final FileChannel cached;
   private final Output cachedOutput;
-  private final int alignment;
   private @Nullable FileChannel direct;
   private long unforced;
 
@@ -40,31 +45,26 @@ final class ShardFile implements AutoCloseable {
   }
 
   /** For {@link #create} and tests. */
-  ShardFile(FileChannel cached, Output cachedOutput, @Nullable FileChannel direct, int alignment) {
+  ShardFile(FileChannel cached, Output cachedOutput, @Nullable FileChannel direct) {
     this.cached = cached;
     this.cachedOutput = cachedOutput;
     this.direct = direct;
-    this.alignment = alignment;
   }
 
   /**
    * Makes a file that must not exist yet.
    *
-   * @param alignment of the parts that go straight to the disk, in the file and in memory: a
-   *     multiple of the disk's block
    * @param outputs put before what goes through the page cache
    */
-  static ShardFile create(Path path, int alignment, UnaryOperator<Output> outputs)
-      throws IOException {
+  static ShardFile create(Path path, UnaryOperator<Output> outputs) throws IOException {
     FileChannel cached =
         FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-    return new ShardFile(
-        cached, outputs.apply(cached::write), openDirect(path, alignment), alignment);
+    return new ShardFile(cached, outputs.apply(cached::write), openDirect(path));
   }
 
-  private static @Nullable FileChannel openDirect(Path path, int alignment) {
+  private static @Nullable FileChannel openDirect(Path path) {
     try {
-      if (alignment % Files.getFileStore(path).getBlockSize() == 0) {
+      if (ALIGNMENT % Files.getFileStore(path).getBlockSize() == 0) {
         return FileChannel.open(path, StandardOpenOption.WRITE, ExtendedOpenOption.DIRECT);
       }
     } catch (IOException | UnsupportedOperationException e) {
@@ -80,8 +80,8 @@ final class ShardFile implements AutoCloseable {
   void write(ByteBuffer bytes, long position) throws IOException {
     int begin = bytes.position();
     int end = bytes.limit();
-    int from = begin + (int) Math.floorMod(-position, (long) alignment);
-    int to = from + (end - from) / alignment * alignment;
+    int from = begin + (int) Math.floorMod(-position, (long) ALIGNMENT);
+    int to = from + (end - from) / ALIGNMENT * ALIGNMENT;
     if (to - from < MIN_DIRECT_BYTES || !isDirect(bytes, from)) {
       writeCached(bytes, position);
       return;
@@ -92,7 +92,7 @@ final class ShardFile implements AutoCloseable {
   }
 
   private boolean isDirect(ByteBuffer bytes, int from) {
-    return direct != null && bytes.isDirect() && bytes.alignmentOffset(from, alignment) == 0;
+    return direct != null && bytes.isDirect() && bytes.alignmentOffset(from, ALIGNMENT) == 0;
   }
 
   private void writeDirect(ByteBuffer bytes, long position) throws IOException {

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class ShardFileTest {
-  private static final int ALIGNMENT = 4096;
+  private static final int ALIGNMENT = ShardFile.ALIGNMENT;
 
   @TempDir Path folder;
 
@@ -43,7 +43,7 @@ class ShardFileTest {
   void partsOfAnySizeGoWhereTheyBelong(int position, int count) throws IOException {
     Path path = folder.resolve("file");
     byte[] bytes = random(count);
-    try (ShardFile file = ShardFile.create(path, ALIGNMENT, output -> output)) {
+    try (ShardFile file = ShardFile.create(path, output -> output)) {
       ByteBuffer buffer = alignedAs(position, bytes);
       file.write(buffer, position);
       assertThat(buffer.hasRemaining()).isFalse();
@@ -57,7 +57,7 @@ class ShardFileTest {
     byte[] bytes = random(4_000_001);
     byte[] first = Arrays.copyOf(bytes, 1_999_999);
     byte[] second = Arrays.copyOfRange(bytes, 1_999_999, bytes.length);
-    try (ShardFile file = ShardFile.create(path, ALIGNMENT, output -> output)) {
+    try (ShardFile file = ShardFile.create(path, output -> output)) {
       file.write(alignedAs(first.length, second), first.length);
       file.write(alignedAs(0, first), 0);
     }
@@ -68,7 +68,7 @@ class ShardFileTest {
   void memoryThatIsNotAlignedAsTheFileIsWrittenToo() throws IOException {
     Path path = folder.resolve("file");
     byte[] bytes = random(3_000_000);
-    try (ShardFile file = ShardFile.create(path, ALIGNMENT, output -> output)) {
+    try (ShardFile file = ShardFile.create(path, output -> output)) {
       file.write(alignedAs(0, bytes), 9);
     }
     assertThat(path).hasBinaryContent(expected(9, bytes));
@@ -82,7 +82,7 @@ class ShardFileTest {
         FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     FileChannel refusing = FileChannel.open(path, StandardOpenOption.WRITE);
     refusing.close();
-    try (ShardFile file = new ShardFile(cached, cached::write, refusing, ALIGNMENT)) {
+    try (ShardFile file = new ShardFile(cached, cached::write, refusing)) {
       file.write(alignedAs(100, bytes), 100);
     }
     assertThat(path).hasBinaryContent(expected(100, bytes));
@@ -91,7 +91,7 @@ class ShardFileTest {
   @Test
   void anExistingFileIsNotOverwritten() throws IOException {
     Path path = Files.writeString(folder.resolve("file"), "mine");
-    assertThatThrownBy(() -> ShardFile.create(path, ALIGNMENT, output -> output))
+    assertThatThrownBy(() -> ShardFile.create(path, output -> output))
         .isInstanceOf(IOException.class);
     assertThat(path).hasContent("mine");
   }

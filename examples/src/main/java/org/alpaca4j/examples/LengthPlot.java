@@ -2,13 +2,11 @@ package org.alpaca4j.examples;
 
 import java.awt.Color;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.IntStream;
 import org.alpaca4j.data.report.LengthHistogram;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
-import org.knowm.xchart.ChartEncoder;
 
 /** Draws how many examples have how many tokens. */
 final class LengthPlot {
@@ -45,11 +43,6 @@ final class LengthPlot {
                 .toList(),
             lengths.counts())
         .setFillColor(new Color(0x1F, 0x5F, 0xAE));
-    try {
-      Files.write(png, ChartEncoder.getBytes(chart, "png"));
-    } catch (InternalError | LinkageError e) { // A minimal Java, as in some containers.
-      return "not drawn, this Java has no fonts: install fontconfig and a font (" + e + ")";
-    }
-    return png.toAbsolutePath().toString();
+    return ChartImage.save(chart, png);
   }
 }

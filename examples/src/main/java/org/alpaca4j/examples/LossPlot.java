@@ -2,12 +2,10 @@ package org.alpaca4j.examples;
 
 import java.awt.Color;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.alpaca4j.train.TrainingListener.Step;
 import org.alpaca4j.train.TrainingResult;
-import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
@@ -53,16 +51,7 @@ final class LossPlot {
       line(chart, "held out", at, loss, new Color(0xD9, 0x5F, 0x02), 2)
           .setMarker(SeriesMarkers.CIRCLE);
     }
-    Path folder = png.toAbsolutePath().getParent();
-    if (folder != null) {
-      Files.createDirectories(folder);
-    }
-    try {
-      Files.write(png, ChartEncoder.getBytes(chart, "png"));
-    } catch (InternalError | LinkageError e) { // A minimal Java, as in some containers.
-      return "not drawn, this Java has no fonts: install fontconfig and a font (" + e + ")";
-    }
-    return png.toAbsolutePath().toString();
+    return ChartImage.save(chart, png);
   }
 
   private static XYSeries line(

@@ -47,7 +47,7 @@ public record NearDuplicates(
 
   /**
    * Looks for near duplicates, on all processors. Memory grows with the tokens compared, time
-   * faster than that: 50,000 questions of 45 words take some ten seconds on two cores.
+   * faster than that.
    *
    * @param records the records
    * @param limit how many to compare at most, from the first on

@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.hub;
 
+import com.google.common.util.concurrent.ThreadFactoryBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -166,11 +167,7 @@ final class Repository {
     ExecutorService threads =
         Executors.newFixedThreadPool(
             Math.min(options.connections(), tasks.size()),
-            task -> {
-              Thread thread = new Thread(task, "alpaca4j-hub");
-              thread.setDaemon(true);
-              return thread;
-            });
+            new ThreadFactoryBuilder().setNameFormat("alpaca4j-hub").setDaemon(true).build());
     try {
       CompletionService<Boolean> running = new ExecutorCompletionService<>(threads);
       tasks.forEach(running::submit);
