@@ -78,7 +78,7 @@ final class ModelPass implements AutoCloseable {
           .losses(
               scope,
               x,
-              supervision.rows(scope),
+              supervision.rows(scope, input),
               supervision.targets(scope),
               lossRoom,
               embedding(),
@@ -105,11 +105,11 @@ final class ModelPass implements AutoCloseable {
       NDArray[] x = new NDArray[layers() + 1];
       NDArray[][] room = new NDArray[layers()][];
       NDArray[] @Nullable [] more = new NDArray[layers()][];
-      NDArray[] scratch = workspace.scratch(scope, batch.tokens());
+      NDArray[] scratch = workspace.scratch(scope, input.tokens());
       x[0] = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
         UnitTensors unit = weights.get(1 + layer);
-        room[layer] = workspace.activations(scope, layer, batch.tokens());
+        room[layer] = workspace.activations(scope, layer, input.tokens());
         if (workspace.keepsActivations()) {
           NDList kept =
               decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer], scratch);
@@ -129,7 +129,7 @@ final class ModelPass implements AutoCloseable {
           decoder.headBackward(
               scope,
               x[layers()],
-              supervision.rows(scope),
+              supervision.rows(scope, input),
               supervision.targets(scope),
               scale,
               lossRoom,

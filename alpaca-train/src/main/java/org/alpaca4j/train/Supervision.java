@@ -3,6 +3,8 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import java.util.Arrays;
+import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedExample;
 
@@ -14,11 +16,11 @@ import org.alpaca4j.data.SupervisedExample;
  * @param targets token ids, [supervised]
  * @param examples which example of the batch each row belongs to, [supervised]
  */
-record Supervision(long[] rows, long[] targets, int[] examples) {
+record Supervision(int[] rows, long[] targets, int[] examples) {
 
   static Supervision of(PackedBatch batch) {
     int count = batch.supervisedTokens();
-    long[] rows = new long[count];
+    int[] rows = new int[count];
     long[] targets = new long[count];
     int[] examples = new int[count];
     int[] starts = batch.cumulativeLengths();
@@ -36,8 +38,9 @@ record Supervision(long[] rows, long[] targets, int[] examples) {
     return new Supervision(rows, targets, examples);
   }
 
-  NDArray rows(NDManager scope) {
-    return scope.create(rows);
+  /** Returns the rows of the hidden states of a packed batch. */
+  NDArray rows(NDManager scope, PackedInput input) {
+    return scope.create(Arrays.stream(rows).mapToLong(row -> input.rows()[row]).toArray());
   }
 
   NDArray targets(NDManager scope) {

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -116,34 +117,36 @@ public final class LlamaDecoder implements Decoder {
 
   @Override
   public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
-    int tokens = ids.length;
     requireFitting(ids, lengths);
-    long[] wide = new long[tokens];
-    float[] positions = new float[tokens];
-    long[] wideLengths = new long[lengths.length];
-    int at = 0;
-    for (int example = 0; example < lengths.length; example++) {
-      wideLengths[example] = lengths[example];
-      for (int position = 0; position < lengths[example]; position++, at++) {
-        wide[at] = ids[at];
-        positions[at] = position;
-      }
-    }
+    boolean perExample = hasFrequenciesPerExample(lengths);
+    PrefixTree tree = PrefixTree.of(ids, lengths, !perExample);
     NDArray like = Tensors.zeros(scope, 1, dtype);
     NDList rotary =
         program.call(
             scope,
             "rotary",
-            scope.create(positions),
-            frequencies(scope, lengths, tokens),
+            scope.create(floats(tree.positions())),
+            perExample
+                ? frequenciesPerExample(scope, lengths, tree.size())
+                : scope.create(frequencies, new Shape(1, frequencies.length)),
             rotaryScale,
             like);
+    long[] segments = tree.segments();
     return new PackedInput(
-        scope.create(wide),
+        scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),
         rotary.get(0),
         rotary.get(1),
-        scope.create(wideLengths).toDevice(Device.cpu(), false),
-        tokens);
+        scope.create(segments, new Shape(segments.length / 2, 2)).toDevice(Device.cpu(), false),
+        tree.rows(),
+        tree.size());
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
   }
 
   /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
@@ -173,21 +176,15 @@ public final class LlamaDecoder implements Decoder {
     }
   }
 
-  /**
-   * Inverse frequencies: [1, headDim / 2], or a row per token where they depend on the length of
-   * the example (dynamic scaling beyond the trained length).
-   */
-  private NDArray frequencies(NDManager scope, int[] lengths, int tokens) {
+  /** Dynamic scaling depends on an example's length, beyond the trained one. */
+  private boolean hasFrequenciesPerExample(int[] lengths) {
+    return config.ropeScaling().type() == RopeScaling.Type.DYNAMIC
+        && Arrays.stream(lengths).anyMatch(length -> length > config.maxPositionEmbeddings());
+  }
+
+  /** Inverse frequencies, a row per token: [tokens, headDim / 2]. */
+  private NDArray frequenciesPerExample(NDManager scope, int[] lengths, int tokens) {
     int half = frequencies.length;
-    boolean perExample = false;
-    if (config.ropeScaling().type() == RopeScaling.Type.DYNAMIC) {
-      for (int length : lengths) {
-        perExample |= length > config.maxPositionEmbeddings();
-      }
-    }
-    if (!perExample) {
-      return scope.create(frequencies, new Shape(1, half));
-    }
     float[] rows = new float[tokens * half];
     int token = 0;
     for (int length : lengths) {
@@ -223,7 +220,7 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
         windows[layer],
         exact ? one : zero,
         weights.arguments());
@@ -261,7 +258,7 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
         windows[layer],
         weights.arguments(),
         room,
@@ -288,7 +285,7 @@ public final class LlamaDecoder implements Decoder {
                 dz,
                 input.cos(),
                 input.sin(),
-                input.lengths(),
+                input.segments(),
                 windows[layer],
                 accumulate ? one : zero,
                 weights.arguments(),

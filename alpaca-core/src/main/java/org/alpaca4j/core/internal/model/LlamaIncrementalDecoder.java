@@ -232,12 +232,14 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
       int[] ids = new int[tokens];
       int[] lengths = new int[rows];
+      long[] ends = new long[rows];
       pads = new int[rows];
       int at = 0;
       for (int row = 0; row < rows; row++) {
         System.arraycopy(prompts[row], 0, ids, at, prompts[row].length);
         at += prompts[row].length;
         lengths[row] = prompts[row].length;
+        ends[row] = at;
         pads[row] = length - prompts[row].length;
       }
       capacity = length + Math.min(steps, FIRST_STEPS);
@@ -245,7 +247,18 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       describePads();
       try (NDManager step = scope.newSubManager()) {
         PackedInput input = model.decoder().pack(step, ids, lengths, model.dtype());
-        keep(call(scope, "prefill", input.ids(), input.cos(), input.sin(), input.lengths(), cache));
+        NDArray places = step.create(Arrays.stream(input.rows()).asLongStream().toArray());
+        keep(
+            call(
+                scope,
+                "prefill",
+                input.ids(),
+                input.cos(),
+                input.sin(),
+                input.segments(),
+                places,
+                step.create(ends).toDevice(Device.cpu(), false),
+                cache));
       }
     }
 

@@ -31,6 +31,13 @@ class LlamaDecoderTest {
   private static final int VOCABULARY = 41;
   private static final int[] LENGTHS = {12, 1, 7};
 
+  /** Two examples of 12 tokens of which the first 9 are alike, and one of 3. */
+  private static final int[] TREE_LENGTHS = {12, 3, 12};
+
+  private static final int[] TREE = {
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22
+  };
+
   private NDManager scope;
 
   @BeforeEach
@@ -107,6 +114,19 @@ class LlamaDecoderTest {
         });
   }
 
+  /** A token sees its own example alone, wherever the beginning of that example stands. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void bothAttentionsFollowSegmentsToWhatTheyContinue(String what, ModelConfig config) {
+    for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+      Map<String, float[]> kernel = pass(config, true, dtype, TREE, TREE_LENGTHS);
+      Map<String, float[]> products = pass(config, false, dtype, TREE, TREE_LENGTHS);
+
+      double tolerance = dtype == DType.F32 ? 1e-5 : 0.06;
+      kernel.forEach((name, values) -> assertClose(name, products.get(name), values, tolerance));
+    }
+  }
+
   private NDArray[] room(List<Long> widths, int tokens, DType dtype) {
     return widths.stream()
         .map(
@@ -118,10 +138,26 @@ class LlamaDecoderTest {
   /** Output, gradient of the input and of every parameter of one layer, by name. */
   private Map<String, float[]> pass(
       ModelConfig config, boolean cpuKernel, DType dtype, int... lengths) {
+    return pass(config, cpuKernel, dtype, different(lengths), lengths);
+  }
+
+  /** Ids of examples none of which begins as another. */
+  private static int[] different(int... lengths) {
+    int[] ids = new int[Arrays.stream(lengths).sum()];
+    int at = 0;
+    for (int example = 0; example < lengths.length; example++) {
+      Arrays.fill(ids, at, at + lengths[example], example);
+      at += lengths[example];
+    }
+    return ids;
+  }
+
+  private Map<String, float[]> pass(
+      ModelConfig config, boolean cpuKernel, DType dtype, int[] ids, int[] lengths) {
     Map<String, float[]> results = new LinkedHashMap<>();
     try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
-      int tokens = Arrays.stream(lengths).sum();
-      PackedInput input = decoder.pack(scope, new int[tokens], lengths, dtype);
+      PackedInput input = decoder.pack(scope, ids, lengths, dtype);
+      int tokens = input.tokens();
       UnitTensors weights = random(decoder.units().get(1), dtype);
       NDArray x = normal(tokens * 24L, 1, 1, dtype, tokens, 24);
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
@@ -233,7 +269,8 @@ class LlamaDecoderTest {
         }) {
       ModelConfig config = config("llama").maxPositionEmbeddings(16).ropeScaling(scaling).build();
       try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
-        PackedInput packed = decoder.pack(scope, new int[53], new int[] {24, 5, 24}, DType.F32);
+        PackedInput packed =
+            decoder.pack(scope, different(24, 5, 24), new int[] {24, 5, 24}, DType.F32);
         PackedInput longer = decoder.pack(scope, new int[24], new int[] {24}, DType.F32);
         PackedInput shorter = decoder.pack(scope, new int[5], new int[] {5}, DType.F32);
 
