@@ -3,8 +3,6 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import java.util.Arrays;
-import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedExample;
 
@@ -36,11 +34,6 @@ record Supervision(int[] rows, long[] targets, int[] examples) {
       }
     }
     return new Supervision(rows, targets, examples);
-  }
-
-  /** Returns the rows of the hidden states of a packed batch. */
-  NDArray rows(NDManager scope, PackedInput input) {
-    return scope.create(Arrays.stream(rows).mapToLong(row -> input.rows()[row]).toArray());
   }
 
   NDArray targets(NDManager scope) {

@@ -22,6 +22,7 @@ import org.alpaca4j.data.ExampleOrder;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
 import org.alpaca4j.train.LearningRateSchedule;
 import org.alpaca4j.train.SftConfig;
 import org.alpaca4j.train.SftTrainer;
@@ -161,18 +162,19 @@ public final class TrainingStep implements Callable<Integer> {
         computed.add(inputs.get(step).tokens());
       }
       for (int step = clock.skipped; step < clock.steps.size(); step++) {
-        floor.layers(inputs.get(step).tokens());
+        floor.layers(inputs.get(step).tokens(), inputs.get(step).outputs());
         floor.head(clock.steps.get(step).supervisedTokens());
       }
       floor.measureAgain();
       for (int step = clock.skipped; step < clock.steps.size(); step++) {
         int tokens = inputs.get(step).tokens();
+        int outputs = inputs.get(step).outputs();
         int supervised = clock.steps.get(step).supervisedTokens();
-        double layers = floor.layers(tokens);
+        double layers = floor.layers(tokens, outputs);
         double head = floor.head(supervised);
         double[] seconds = attention.seconds(inputs.get(step));
         floors.add(layers + head);
-        gigaFlops += floor.gigaFlops(tokens, supervised);
+        gigaFlops += floor.gigaFlops(tokens, outputs, supervised);
         ratios.add(clock.seconds.get(step) / (layers + head));
         layerProducts += layers;
         headProducts += head;
@@ -229,7 +231,13 @@ public final class TrainingStep implements Callable<Integer> {
     int[] starts = examples.cumulativeLengths();
     int[] lengths =
         IntStream.range(0, examples.size()).map(e -> starts[e + 1] - starts[e]).toArray();
-    return decoder.pack(scope, examples.inputIds(), lengths, precision.precision.dtype());
+    int[] supervised =
+        IntStream.range(0, examples.size())
+            .flatMap(e -> IntStream.range(starts[e], starts[e + 1] - 1))
+            .filter(at -> examples.labels()[at + 1] != SupervisedExample.IGNORE_INDEX)
+            .toArray();
+    return decoder.pack(
+        scope, examples.inputIds(), lengths, supervised, precision.precision.dtype());
   }
 
   /** How numbers are called on the command line. */

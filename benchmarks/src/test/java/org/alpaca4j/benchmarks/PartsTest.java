@@ -35,7 +35,7 @@ class PartsTest {
         LlamaDecoder decoder = new LlamaDecoder(CONFIG, Device.cpu());
         AttentionTime attention = new AttentionTime(decoder, dtype)) {
       PackedInput input =
-          decoder.pack(scope, IntStream.range(0, 8).toArray(), new int[] {5, 3}, dtype);
+          decoder.pack(scope, IntStream.range(0, 8).toArray(), new int[] {5, 3}, null, dtype);
       assertThat(attention.seconds(input)).hasSize(2).doesNotContain(0);
     }
   }
@@ -46,9 +46,9 @@ class PartsTest {
       names = {"F32", "BF16"})
   void matrixProductsRunAlone(DType dtype) {
     try (GemmFloor floor = new GemmFloor(CONFIG, dtype)) {
-      double layers = floor.layers(40);
+      double layers = floor.layers(40, 7);
       floor.measureAgain();
-      assertThat(floor.layers(40)).isPositive().isLessThanOrEqualTo(layers);
+      assertThat(floor.layers(40, 7)).isPositive().isLessThanOrEqualTo(layers);
       assertThat(floor.head(7)).isPositive();
     }
   }

@@ -40,6 +40,7 @@ public final class LlamaDecoder implements Decoder {
   private final List<UnitLayout> units;
   private final NDArray zero;
   private final NDArray one;
+  private final NDArray all;
   private final NDArray[] windows;
   private final NDArray rotaryScale;
   private final float[] frequencies;
@@ -80,6 +81,7 @@ public final class LlamaDecoder implements Decoder {
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     zero = onCpu(0f);
     one = onCpu(1f);
+    all = manager.create(new long[0]);
     windows = new NDArray[config.numHiddenLayers()];
     for (int layer = 0; layer < windows.length; layer++) {
       windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
@@ -116,7 +118,8 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
+  public PackedInput pack(
+      NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype) {
     requireFitting(ids, lengths);
     boolean perExample = hasFrequenciesPerExample(lengths);
     PrefixTree tree = PrefixTree.of(ids, lengths, !perExample);
@@ -132,13 +135,23 @@ public final class LlamaDecoder implements Decoder {
             rotaryScale,
             like);
     long[] segments = tree.segments();
+    int[] places = tree.rows();
+    int[] outputs = {};
+    if (wanted != null) {
+      int[] tokens = Arrays.stream(wanted).map(at -> tree.rows()[at]).toArray();
+      outputs = Arrays.stream(tokens).sorted().distinct().toArray();
+      int[] sorted = outputs;
+      places = Arrays.stream(tokens).map(token -> Arrays.binarySearch(sorted, token)).toArray();
+    }
     return new PackedInput(
         scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),
         rotary.get(0),
         rotary.get(1),
         scope.create(segments, new Shape(segments.length / 2, 2)).toDevice(Device.cpu(), false),
-        tree.rows(),
-        tree.size());
+        scope.create(Arrays.stream(outputs).asLongStream().toArray()),
+        wanted == null ? tree.size() : outputs.length,
+        places,
+        tree.rows());
   }
 
   private static float[] floats(int[] values) {
@@ -206,6 +219,11 @@ public final class LlamaDecoder implements Decoder {
     program.run("embed_backward", input.ids(), dx, gradient.argument(0));
   }
 
+  /** Every layer's output is read whole by the next one. */
+  private NDArray wanted(int layer, PackedInput input) {
+    return layer == config.numHiddenLayers() - 1 ? input.wanted() : all;
+  }
+
   @Override
   public NDArray layer(
       NDManager scope,
@@ -221,6 +239,7 @@ public final class LlamaDecoder implements Decoder {
         input.cos(),
         input.sin(),
         input.segments(),
+        wanted(layer, input),
         windows[layer],
         exact ? one : zero,
         weights.arguments());
@@ -259,6 +278,7 @@ public final class LlamaDecoder implements Decoder {
         input.cos(),
         input.sin(),
         input.segments(),
+        wanted(layer, input),
         windows[layer],
         weights.arguments(),
         room,
@@ -286,6 +306,7 @@ public final class LlamaDecoder implements Decoder {
                 input.cos(),
                 input.sin(),
                 input.segments(),
+                wanted(layer, input),
                 windows[layer],
                 accumulate ? one : zero,
                 weights.arguments(),

@@ -13,9 +13,25 @@ import ai.djl.ndarray.NDArray;
  * @param sin likewise, sines
  * @param segments [segments, 2] int64 on the CPU: number of tokens, and index of the segment that
  *     it continues, which comes before it, or -1
- * @param rows [tokens of all examples] the place, from 0 to {@code tokens}, of each token that was
- *     packed; not copied
- * @param tokens number of tokens to compute
+ * @param wanted [rows of the last layer's output] int64: the tokens that they belong to, ascending;
+ *     empty: all tokens
+ * @param outputs number of rows of the last layer's output
+ * @param places [wanted tokens, in the order in which they were asked for] rows of the last layer's
+ *     output
+ * @param rows [tokens of all examples] where each token that was packed is among {@code ids}
  */
 public record PackedInput(
-    NDArray ids, NDArray cos, NDArray sin, NDArray segments, int[] rows, int tokens) {}
+    NDArray ids,
+    NDArray cos,
+    NDArray sin,
+    NDArray segments,
+    NDArray wanted,
+    int outputs,
+    int[] places,
+    int[] rows) {
+
+  /** Returns the number of tokens to compute. */
+  public int tokens() {
+    return Math.toIntExact(ids.size());
+  }
+}

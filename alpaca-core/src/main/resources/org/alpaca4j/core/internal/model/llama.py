@@ -3,6 +3,8 @@
 # Tokens of several examples lie one after the other ("packed"): [tokens, ...], no padding. What examples begin with
 # alike is there once: `segments` [segments, 2] holds each segment's number of tokens and the segment that it continues,
 # or -1. Attention sees a segment and what it continues, nothing else. `cos` and `sin` are [tokens, 1, head_dim / 2].
+# `wanted` are the tokens whose output somebody reads, in the last layer those of the head; empty: all. A layer does for
+# the others what attention needs, and its output has the wanted rows only.
 #
 # A layer's weights come as one list: input norm, qkv, o, post-attention norm, gate_up, down, then what the
 # configuration adds, at the places given by the constants at_*:
@@ -94,6 +96,16 @@ def attention_mask(n: int, window: int, like: Tensor) -> Tensor:
 def first_key(query: int, window: int) -> int:
     """The first position that a query looks at."""
     return max(0, query + 1 - window) if window > 0 else 0
+
+
+def rows(x: Tensor, wanted: Tensor) -> Tensor:
+    """The wanted rows of x."""
+    return x if wanted.numel() == 0 else x.index_select(0, wanted)
+
+
+def in_rows(x: Tensor, wanted: Tensor, like: Tensor) -> Tensor:
+    """The opposite: x in the wanted rows of a tensor like another, 0 elsewhere."""
+    return x if wanted.numel() == 0 else torch.zeros_like(like).index_copy_(0, wanted, x)
 
 
 def grouped(x: Tensor, dtype: int) -> Tensor:
@@ -329,11 +341,11 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
   def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
     return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
 
-  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor], exact: bool) -> List[Tensor]:
-    """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each segment's lse."""
-    z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
-    s, a, b = scratch[0], scratch[1], scratch[2]
-    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), a).mul_(weights[0])
+  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor], exact: bool) -> List[Tensor]:
+    """Writes into `room`; returns the output, which lies in there, and what else `backward` wants: (q, k before their
+    norms,) each segment's lse."""
+    qkv, out = room[1], room[2]
+    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), scratch[1]).mul_(weights[0])
     self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
@@ -341,39 +353,41 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
     lse = self.attention(heads, segments, window, out)
+    x, out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
+    z, gate_up = room[0][:x.size(0)], room[3][:x.size(0)]
+    s, a, b = [t[:x.size(0)] for t in scratch[:3]]
     y = self.after_attention(x, out, weights, exact, b)
     h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
-    return before + lse
+    return [z] + before + lse
 
-  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
+  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
     """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which does not take
     its sums in parts."""
     torch.set_grad_enabled(False)
-    room = self.room(x)
-    self.layer(x, cos, sin, segments, int(window), weights, room, self.forward_scratch(x), bool(exact))
-    return room[0]
+    return self.layer(x, cos, sin, segments, wanted, int(window), weights, self.room(x), self.forward_scratch(x), bool(exact))[0]
 
-  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
-    """One layer into `room`; returns what `backward` wants besides it."""
+  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
+    """One layer, as `layer`."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, segments, int(window), weights, room, scratch, False)
+    return self.layer(x, cos, sin, segments, wanted, int(window), weights, room, scratch, False)
 
-  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
+  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
     """As `backward`, from the layer's input alone; `room` is overwritten."""
     torch.set_grad_enabled(False)
-    more = self.layer(x, cos, sin, segments, int(window), weights, room, scratch, False)
-    return self.backward(x, dz, cos, sin, segments, window, beta, weights, gradients, room, scratch, more)
+    more = self.layer(x, cos, sin, segments, wanted, int(window), weights, room, scratch, False)[1:]
+    return self.backward(x, dz, cos, sin, segments, wanted, window, beta, weights, gradients, room, scratch, more)
 
-  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
+  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
     """Gradient of the layer's input; the weights' gradients go into `gradients`. `room` and `more` are what `layer`
-    filled and returned. dz is not changed. `scratch` is memory for what lives no longer than this call."""
+    filled and returned behind the output. dz is not changed. `scratch` is memory for what lives no longer than this call."""
     torch.set_grad_enabled(False)
     factor = float(beta)
-    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3]
+    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3][:dz.size(0)]
     lse = more[len(more) - segments.size(0):]
-    s, a, b, m, c, do, dqkv, dgate_up = scratch
+    wanted_x, wanted_out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
+    s, a, b, m, c, do, dqkv, dgate_up = [t[:dz.size(0)] for t in scratch]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
@@ -385,7 +399,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(x, out, weights, False, a)
+    y = self.after_attention(wanted_x, wanted_out, weights, False, a)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse, b)
     __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)
@@ -394,9 +408,10 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], factor, a).add_(dz)
 
     # Attention: y = x + o(attention(rotate(qkv(norm(x)))))
-    __torch__.add_weight_gradient(gradients[2], dy, out, factor)
+    __torch__.add_weight_gradient(gradients[2], dy, wanted_out, factor)
     self.add_bias_gradient(gradients, self.at_o_bias, dy, factor)
-    torch.mm(dy, weights[2], out=do)
+    do = __torch__.in_rows(torch.mm(dy, weights[2], out=do), wanted, out)
+    b, c, dqkv = scratch[2], scratch[4], scratch[6]
     dheads = self.attention_backward(do, qkv, out, lse, segments, int(window), dqkv.view(qkv.shape))
     __torch__.rotate_(dheads[:, :self.heads + self.kv_heads], cos, sin, -1.0)
     if self.at_head_norms >= 0:
@@ -406,7 +421,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     __torch__.add_weight_gradient(gradients[1], dqkv, torch.mul(n, weights[0], out=c), factor)
     self.add_bias_gradient(gradients, self.at_qkv_bias, dqkv, factor)
     dh = torch.mm(dqkv, weights[1], out=c)
-    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], factor, torch.empty_like(x)).add_(dy)
+    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], factor, torch.empty_like(x)).add_(__torch__.in_rows(dy, wanted, x))
 
   def embed(self, ids: Tensor, embedding: Tensor) -> Tensor:
     """[tokens] -> [tokens, hidden]."""
