@@ -38,6 +38,7 @@ public final class LlamaDecoder implements Decoder {
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units;
+  private final long longestShared;
   private final NDArray zero;
   private final NDArray one;
   private final NDArray all;
@@ -64,6 +65,7 @@ public final class LlamaDecoder implements Decoder {
   LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.config = config;
+    longestShared = cpuKernel ? longestByProducts : Long.MAX_VALUE;
     LlamaLayout layout = LlamaLayout.of(config);
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
@@ -122,7 +124,7 @@ public final class LlamaDecoder implements Decoder {
       NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype) {
     requireFitting(ids, lengths);
     boolean perExample = hasFrequenciesPerExample(lengths);
-    PrefixTree tree = PrefixTree.of(ids, lengths, !perExample);
+    PrefixTree tree = PrefixTree.of(ids, lengths, perExample ? 0 : longestShared);
     NDArray like = Tensors.zeros(scope, 1, dtype);
     NDList rotary =
         program.call(
@@ -139,9 +141,9 @@ public final class LlamaDecoder implements Decoder {
     int[] outputs = {};
     if (wanted != null) {
       int[] tokens = Arrays.stream(wanted).map(at -> tree.rows()[at]).toArray();
-      outputs = Arrays.stream(tokens).sorted().distinct().toArray();
-      int[] sorted = outputs;
-      places = Arrays.stream(tokens).map(token -> Arrays.binarySearch(sorted, token)).toArray();
+      int[] read = Arrays.stream(tokens).sorted().distinct().toArray();
+      places = Arrays.stream(tokens).map(token -> Arrays.binarySearch(read, token)).toArray();
+      outputs = read;
     }
     return new PackedInput(
         scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),

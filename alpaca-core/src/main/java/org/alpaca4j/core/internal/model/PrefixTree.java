@@ -43,25 +43,25 @@ final class PrefixTree {
    *
    * @param ids token ids of all examples, one after the other
    * @param lengths tokens of each example, at least 1
-   * @param share false: every example is a segment of its own
+   * @param longest examples of more tokens are a segment each
    */
-  static PrefixTree of(int[] ids, int[] lengths, boolean share) {
+  static PrefixTree of(int[] ids, int[] lengths, long longest) {
     PrefixTree tree = new PrefixTree(ids, lengths);
-    List<Integer> all = new ArrayList<>();
+    List<Integer> sharing = new ArrayList<>();
     for (int example = 0; example < lengths.length; example++) {
-      if (share) {
-        all.add(example);
+      if (lengths[example] <= longest) {
+        sharing.add(example);
       } else {
         tree.append(List.of(example), 0, lengths[example], NONE);
       }
     }
-    tree.grow(all, 0, NONE);
+    tree.grow(sharing, 0, NONE);
     return tree;
   }
 
   /** Adds what follows the first {@code depth} tokens, which these examples share. */
   private void grow(List<Integer> members, int depth, int parent) {
-    Map<Object, List<Integer>> groups = new LinkedHashMap<>();
+    Map<List<Integer>, List<Integer>> groups = new LinkedHashMap<>();
     for (int example : members) {
       groups.computeIfAbsent(next(example, depth), k -> new ArrayList<>()).add(example);
     }
@@ -75,15 +75,13 @@ final class PrefixTree {
     }
   }
 
-  /**
-   * What examples must have in common to be in one segment: the next tokens, if there are enough.
-   */
-  private Object next(int example, int depth) {
+  /** The next tokens, which a segment's examples have in common; where too few are left, a mark. */
+  private List<Integer> next(int example, int depth) {
     int from = starts[example] + depth;
     int to = from + SHORTEST;
     return to <= starts[example + 1]
         ? Arrays.stream(examples, from, to).boxed().toList()
-        : "example " + example;
+        : List.of(example);
   }
 
   private int length(int example) {

@@ -135,8 +135,8 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     return x.unsqueeze(1).expand([self.kv_heads, self.group, x.size(1), self.head_dim])
 
   def flash(self, n: int) -> bool:
-    """Whether PyTorch's CPU kernel is used for queries that see up to n keys; it needs no memory for the scores. For
-    short examples products are several times faster."""
+    """Whether PyTorch's CPU kernel is used for n keys: it needs no memory for the scores, but for short examples products
+    are several times faster. Such examples are one segment each: the kernel wants as many queries as keys."""
     return self.cpu_kernel and n > self.longest_by_products
 
   def blocks(self, n: int) -> List[int]:
@@ -179,23 +179,22 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
       dq[:, :, a:b].copy_(torch.bmm(ds, k[:, s:e]).mul_(self.scale).view([self.kv_heads, self.group, b - a, self.head_dim]))
     return dk, dv
 
-  def kernel_mask(self, q: Tensor, m: int, window: int) -> Optional[Tensor]:
-    """What the CPU kernel must be told beside `causal`: a window, or that the queries are the last n of m positions."""
-    n = q.size(2)
-    if n == m and (window == 0 or window >= m):
-      return None
-    return __torch__.attention_mask(m, window, q)[m - n:].to(q.dtype)
-
   def flash_attention(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
-    """As product_attention; returns output and log-sum-exp."""
-    mask = self.kernel_mask(q, k.size(1), window)
-    return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, mask is None, attn_mask=mask)
+    """Attention of one example, as product_attention; returns output and log-sum-exp."""
+    if window > 0 and window < q.size(2):
+      mask = __torch__.attention_mask(q.size(2), window, q).to(q.dtype)
+      return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, False, attn_mask=mask)
+    return torch._scaled_dot_product_flash_attention_for_cpu(q, self.shared(k), self.shared(v), 0.0, True)
 
   def flash_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, lse: Tensor, window: int) -> Tuple[Tensor, Tensor, Tensor]:
     """Gradients in the shapes of q, k and v."""
-    mask = self.kernel_mask(q, k.size(1), window)
-    dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
-        do, q, self.shared(k), self.shared(v), o, lse, 0.0, mask is None, attn_mask=mask)
+    if window > 0 and window < q.size(2):
+      mask = __torch__.attention_mask(q.size(2), window, q).to(q.dtype)
+      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
+          do, q, self.shared(k), self.shared(v), o, lse, 0.0, False, attn_mask=mask)
+    else:
+      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(
+          do, q, self.shared(k), self.shared(v), o, lse, 0.0, True)
     return dq, dk.sum([1]), dv.sum([1])
 
   def spans(self, segments: Tensor) -> List[List[int]]:

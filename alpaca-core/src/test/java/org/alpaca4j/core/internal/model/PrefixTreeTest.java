@@ -18,10 +18,10 @@ class PrefixTreeTest {
     return result;
   }
 
-  private static PrefixTree tree(boolean share, int[]... examples) {
+  private static PrefixTree tree(long longest, int[]... examples) {
     int[] ids = Arrays.stream(examples).flatMapToInt(Arrays::stream).toArray();
     int[] lengths = Arrays.stream(examples).mapToInt(example -> example.length).toArray();
-    PrefixTree tree = PrefixTree.of(ids, lengths, share);
+    PrefixTree tree = PrefixTree.of(ids, lengths, longest);
     requireTheSameExamples(tree, examples);
     return tree;
   }
@@ -61,7 +61,7 @@ class PrefixTreeTest {
   @Test
   void whatExamplesBeginWithStandsOnce() {
     PrefixTree tree =
-        tree(true, followedBy(PREAMBLE, 1, 2, 3), new int[] {7, 8}, followedBy(PREAMBLE, 4, 5));
+        tree(100, followedBy(PREAMBLE, 1, 2, 3), new int[] {7, 8}, followedBy(PREAMBLE, 4, 5));
 
     assertThat(tree.segments()).containsExactly(20, -1, 3, 0, 2, 0, 2, -1);
     assertThat(tree.size()).isEqualTo(27);
@@ -71,28 +71,28 @@ class PrefixTreeTest {
   void beginningsBranchAgain() {
     int[] longer = followedBy(PREAMBLE, 1, 2, 3, 4, 5, 6, 7, 8, 9);
     PrefixTree tree =
-        tree(true, followedBy(longer, 30), followedBy(PREAMBLE, 2), followedBy(longer, 31, 32));
+        tree(100, followedBy(longer, 30), followedBy(PREAMBLE, 2), followedBy(longer, 31, 32));
 
     assertThat(tree.segments()).containsExactly(20, -1, 9, 0, 1, 1, 2, 1, 1, 0);
   }
 
   @Test
   void anExampleMayBeAllThatAnotherBeginsWith() {
-    PrefixTree tree = tree(true, PREAMBLE, followedBy(PREAMBLE, 1), PREAMBLE);
+    PrefixTree tree = tree(100, PREAMBLE, followedBy(PREAMBLE, 1), PREAMBLE);
 
     assertThat(tree.segments()).containsExactly(20, -1, 1, 0);
   }
 
   @Test
   void aFewCommonTokensAreComputedForEach() {
-    PrefixTree tree = tree(true, new int[] {1, 2, 3, 4, 5, 6, 7}, new int[] {1, 2, 3, 4, 5, 6, 7});
+    PrefixTree tree = tree(100, new int[] {1, 2, 3, 4, 5, 6, 7}, new int[] {1, 2, 3, 4, 5, 6, 7});
 
     assertThat(tree.segments()).containsExactly(7, -1, 7, -1);
   }
 
   @Test
-  void nothingIsSharedUnlessAsked() {
-    PrefixTree tree = tree(false, followedBy(PREAMBLE, 1), PREAMBLE);
+  void longExamplesStayWhole() {
+    PrefixTree tree = tree(20, followedBy(PREAMBLE, 1), PREAMBLE, PREAMBLE);
 
     assertThat(tree.segments()).containsExactly(21, -1, 20, -1);
   }
@@ -110,7 +110,7 @@ class PrefixTreeTest {
         int[] rest = random.ints(1 + random.nextInt(15), 0, 2).toArray();
         examples.add(followedBy(Arrays.copyOf(beginning, kept), rest));
       }
-      tree(true, examples.toArray(int[][]::new));
+      tree(100, examples.toArray(int[][]::new));
     }
   }
 }
