@@ -233,7 +233,8 @@ public final class CausalLm implements AutoCloseable {
    */
   public NDArray logits(NDManager scope, int[] ids) {
     try (NDManager step = scope.newSubManager(device())) {
-      PackedInput input = model.decoder().pack(step, ids, new int[] {ids.length}, model.dtype());
+      PackedInput input =
+          model.decoder().pack(step, ids, new int[] {ids.length}, null, model.dtype());
       NDArray normed =
           model.decoder().finalNorm(step, model.hiddenStates(step, input), model.head());
       return model.decoder().logits(scope, normed, model.embedding(), model.head());

@@ -59,7 +59,11 @@ class PackingTest {
   }
 
   private void check(ModelConfig config) {
-    SupervisedDataset examples = RandomModel.examples(6);
+    check(config, RandomModel.examples(6), "different");
+    check(config, RandomModel.examplesOfCommonBeginnings(), "alike");
+  }
+
+  private void check(ModelConfig config, SupervisedDataset examples, String name) {
     List<PackedBatch> alone =
         IntStream.range(0, examples.size())
             .mapToObj(i -> PackedBatch.of(List.of(examples.get(i))))
@@ -68,7 +72,7 @@ class PackingTest {
         PackedBatch.of(IntStream.range(0, examples.size()).mapToObj(examples::get).toList());
     double scale = 1.0 / packed.supervisedTokens();
 
-    Path base = RandomModel.write(folder.resolve("base"), config);
+    Path base = RandomModel.write(folder.resolve(name), config);
     try (CausalLm model = CausalLm.load(base);
         NDManager manager = NDManager.newBaseManager();
         TorchProgram program =

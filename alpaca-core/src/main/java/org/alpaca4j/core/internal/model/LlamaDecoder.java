@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,8 +38,10 @@ public final class LlamaDecoder implements Decoder {
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units;
+  private final long longestShared;
   private final NDArray zero;
   private final NDArray one;
+  private final NDArray all;
   private final NDArray[] windows;
   private final NDArray rotaryScale;
   private final float[] frequencies;
@@ -62,6 +65,7 @@ public final class LlamaDecoder implements Decoder {
   LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.config = config;
+    longestShared = cpuKernel ? longestByProducts : Long.MAX_VALUE;
     LlamaLayout layout = LlamaLayout.of(config);
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
@@ -79,6 +83,7 @@ public final class LlamaDecoder implements Decoder {
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     zero = onCpu(0f);
     one = onCpu(1f);
+    all = manager.create(new long[0]);
     windows = new NDArray[config.numHiddenLayers()];
     for (int layer = 0; layer < windows.length; layer++) {
       windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
@@ -115,35 +120,48 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
-    int tokens = ids.length;
+  public PackedInput pack(
+      NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype) {
     requireFitting(ids, lengths);
-    long[] wide = new long[tokens];
-    float[] positions = new float[tokens];
-    long[] wideLengths = new long[lengths.length];
-    int at = 0;
-    for (int example = 0; example < lengths.length; example++) {
-      wideLengths[example] = lengths[example];
-      for (int position = 0; position < lengths[example]; position++, at++) {
-        wide[at] = ids[at];
-        positions[at] = position;
-      }
-    }
+    boolean perExample = hasFrequenciesPerExample(lengths);
+    PrefixTree tree = PrefixTree.of(ids, lengths, perExample ? 0 : longestShared);
     NDArray like = Tensors.zeros(scope, 1, dtype);
     NDList rotary =
         program.call(
             scope,
             "rotary",
-            scope.create(positions),
-            frequencies(scope, lengths, tokens),
+            scope.create(floats(tree.positions())),
+            perExample
+                ? frequenciesPerExample(scope, lengths, tree.size())
+                : scope.create(frequencies, new Shape(1, frequencies.length)),
             rotaryScale,
             like);
+    long[] segments = tree.segments();
+    int[] places = tree.rows();
+    int[] outputs = {};
+    if (wanted != null) {
+      int[] tokens = Arrays.stream(wanted).map(at -> tree.rows()[at]).toArray();
+      int[] read = Arrays.stream(tokens).sorted().distinct().toArray();
+      places = Arrays.stream(tokens).map(token -> Arrays.binarySearch(read, token)).toArray();
+      outputs = read;
+    }
     return new PackedInput(
-        scope.create(wide),
+        scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),
         rotary.get(0),
         rotary.get(1),
-        scope.create(wideLengths).toDevice(Device.cpu(), false),
-        tokens);
+        scope.create(segments, new Shape(segments.length / 2, 2)).toDevice(Device.cpu(), false),
+        scope.create(Arrays.stream(outputs).asLongStream().toArray()),
+        wanted == null ? tree.size() : outputs.length,
+        places,
+        tree.rows());
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
   }
 
   /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
@@ -173,21 +191,15 @@ public final class LlamaDecoder implements Decoder {
     }
   }
 
-  /**
-   * Inverse frequencies: [1, headDim / 2], or a row per token where they depend on the length of
-   * the example (dynamic scaling beyond the trained length).
-   */
-  private NDArray frequencies(NDManager scope, int[] lengths, int tokens) {
+  /** Dynamic scaling depends on an example's length, beyond the trained one. */
+  private boolean hasFrequenciesPerExample(int[] lengths) {
+    return config.ropeScaling().type() == RopeScaling.Type.DYNAMIC
+        && Arrays.stream(lengths).anyMatch(length -> length > config.maxPositionEmbeddings());
+  }
+
+  /** Inverse frequencies, a row per token: [tokens, headDim / 2]. */
+  private NDArray frequenciesPerExample(NDManager scope, int[] lengths, int tokens) {
     int half = frequencies.length;
-    boolean perExample = false;
-    if (config.ropeScaling().type() == RopeScaling.Type.DYNAMIC) {
-      for (int length : lengths) {
-        perExample |= length > config.maxPositionEmbeddings();
-      }
-    }
-    if (!perExample) {
-      return scope.create(frequencies, new Shape(1, half));
-    }
     float[] rows = new float[tokens * half];
     int token = 0;
     for (int length : lengths) {
@@ -209,6 +221,11 @@ public final class LlamaDecoder implements Decoder {
     program.run("embed_backward", input.ids(), dx, gradient.argument(0));
   }
 
+  /** Every layer's output is read whole by the next one. */
+  private NDArray wanted(int layer, PackedInput input) {
+    return layer == config.numHiddenLayers() - 1 ? input.wanted() : all;
+  }
+
   @Override
   public NDArray layer(
       NDManager scope,
@@ -223,7 +240,8 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
+        wanted(layer, input),
         windows[layer],
         exact ? one : zero,
         weights.arguments());
@@ -261,7 +279,8 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
+        wanted(layer, input),
         windows[layer],
         weights.arguments(),
         room,
@@ -288,7 +307,8 @@ public final class LlamaDecoder implements Decoder {
                 dz,
                 input.cos(),
                 input.sin(),
-                input.lengths(),
+                input.segments(),
+                wanted(layer, input),
                 windows[layer],
                 accumulate ? one : zero,
                 weights.arguments(),
