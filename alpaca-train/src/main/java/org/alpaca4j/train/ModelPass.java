@@ -24,7 +24,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray[] lossRoom;
+  private final NDArray lossRoom;
 
   /**
    * Prepares passes over a model.

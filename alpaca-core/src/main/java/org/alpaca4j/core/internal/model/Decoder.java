@@ -111,7 +111,7 @@ public interface Decoder extends AutoCloseable {
    *
    * @param dtype of the hidden states
    */
-  NDArray[] lossRoom(NDManager manager, int positions, DType dtype);
+  NDArray lossRoom(NDManager manager, int positions, DType dtype);
 
   /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
@@ -124,7 +124,7 @@ public interface Decoder extends AutoCloseable {
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head);
 
@@ -139,7 +139,7 @@ public interface Decoder extends AutoCloseable {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,
