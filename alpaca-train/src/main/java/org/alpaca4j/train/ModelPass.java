@@ -24,7 +24,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray lossRoom;
+  private final int lossChunkTokens;
 
   /**
    * Prepares passes over a model.
@@ -37,6 +37,7 @@ final class ModelPass implements AutoCloseable {
     this.decoder = model.decoder();
     this.parameters = model.units();
     this.compute = compute;
+    this.lossChunkTokens = lossChunkTokens;
     if (compute == model.dtype()) {
       weights = parameters;
     } else {
@@ -46,7 +47,6 @@ final class ModelPass implements AutoCloseable {
         refresh(i);
       }
     }
-    lossRoom = decoder.lossRoom(manager, lossChunkTokens, compute);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -80,7 +80,7 @@ final class ModelPass implements AutoCloseable {
               x,
               supervision.rows(scope),
               supervision.targets(scope),
-              lossRoom,
+              lossRoom(scope),
               embedding(),
               head())
           .toFloatArray();
@@ -132,7 +132,7 @@ final class ModelPass implements AutoCloseable {
               supervision.rows(scope),
               supervision.targets(scope),
               scale,
-              lossRoom,
+              workspace.lossRoom(scope),
               embedding(),
               head(),
               embeddingGradient,
@@ -163,6 +163,12 @@ final class ModelPass implements AutoCloseable {
       decoder.embedBackward(input, dx, embeddingGradient);
       return loss;
     }
+  }
+
+  private NDArray lossRoom(NDManager scope) {
+    long width = decoder.lossRoomWidth();
+    NDArray flat = Tensors.empty(scope, lossChunkTokens * width, compute);
+    return Tensors.view(scope, flat, 0, lossChunkTokens, width);
   }
 
   private static double sum(float[] values) {

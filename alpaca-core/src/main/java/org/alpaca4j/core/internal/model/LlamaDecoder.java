@@ -324,9 +324,8 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public NDArray lossRoom(NDManager manager, int positions, DType dtype) {
-    NDArray flat = Tensors.empty(manager, (long) positions * config.vocabSize(), dtype);
-    return Tensors.view(manager, flat, 0, positions, config.vocabSize());
+  public long lossRoomWidth() {
+    return config.vocabSize();
   }
 
   @Override

@@ -225,7 +225,7 @@ class LlamaDecoderTest {
               scope.arange(3, 19).toType(DataType.INT64, false),
               targets.reshape(16, 1),
               1,
-              decoder.lossRoom(scope, chunk, DType.F32),
+              scope.create(new Shape(chunk, decoder.lossRoomWidth())),
               weights,
               weights,
               gradients,
