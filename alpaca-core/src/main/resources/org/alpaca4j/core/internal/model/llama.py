@@ -447,39 +447,39 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
     return torch.mm(h, head.t()).to(6)
 
-  def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-    """Turns fp32 logits [n, vocabulary] into probabilities, in place; returns -log p of the targets [n, 1].
+  def chunk_losses(self, h: Tensor, targets: Tensor, scale: float, head: Tensor, logits: Tensor) -> Tensor:
+    """-log p of the targets [n, 1], fp32. If `scale` is not 0, the logits [n, vocabulary], of h's dtype, become the
+    gradient of `scale` * the sum of that. A few rows at once in fp32, so that they stay in the processor's cache.
 
     The sum of exponentials is taken by an ordinary (pairwise) sum: PyTorch's own fp32 softmax on the CPU adds them
     up one after the other, which leaves the loss 8e-6 low for large vocabularies."""
-    target = logits.gather(1, targets)
-    largest = logits.amax([1], keepdim=True)
-    total = logits.sub_(largest).exp_().sum([1], keepdim=True)
-    logits.mul_(total.reciprocal())
-    return largest + total.log() - target
+    torch.mm(h, head.t(), out=logits)
+    losses = torch.empty(targets.shape, dtype=6, device=h.device)
+    for start in range(0, h.size(0), self.loss_rows):
+      end = min(start + self.loss_rows, h.size(0))
+      at = targets[start:end]
+      y = logits[start:end].to(6)  # the same memory if it is fp32
+      target = y.gather(1, at)
+      largest = y.amax([1], keepdim=True)
+      total = y.sub_(largest).exp_().sum([1], keepdim=True)
+      losses[start:end].copy_(largest + total.log() - target)
+      if scale != 0.0:
+        y.mul_(scale / total).scatter_add_(1, at, torch.full_like(target, -scale))
+        logits[start:end].copy_(y)
+    return losses
 
-  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: List[Tensor], norm: Tensor, head: Tensor) -> Tensor:
+  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: Tensor, norm: Tensor, head: Tensor) -> Tensor:
     """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32. In chunks of the rows
-    of room: logits [chunk, vocabulary] fp32, and the same in x's dtype if that is another."""
+    of `room`, logits [chunk, vocabulary] in x's dtype."""
     torch.set_grad_enabled(False)
     h = self.final_norm(x.index_select(0, rows), norm)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      start = end
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], 0.0, head, room[:end - start]))
     return losses.squeeze(1)
 
-  def head_logits(self, h: Tensor, head: Tensor, room: List[Tensor]) -> Tensor:
-    """fp32 logits of a chunk, in `room`."""
-    logits = room[0][:h.size(0)]
-    if h.dtype == 6:
-      return torch.mm(h, head.t(), out=logits)
-    return logits.copy_(torch.mm(h, head.t(), out=room[1][:h.size(0)]))
-
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: List[Tensor], norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: Tensor, norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
     """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
     gradients go into dnorm and dhead. `room` is as for head_loss."""
     torch.set_grad_enabled(False)
@@ -489,19 +489,14 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     n = __torch__.normalize(xs, inverse, torch.empty_like(xs))
     h = n * norm
     dh = torch.empty_like(h)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      minus = torch.full([end - start, 1], -1.0, dtype=6, device=x.device)
-      logits.scatter_add_(1, targets[start:end], minus).mul_(scale)
-      dlogits = logits if h.dtype == 6 else room[1][:end - start].copy_(logits)
-      torch.mm(dlogits, head, out=dh[start:end])
-      __torch__.add_weight_gradient(dhead, dlogits, h[start:end], b)
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      logits = room[:end - start]
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], float(scale), head, logits))
+      torch.mm(logits, head, out=dh[start:end])
+      __torch__.add_weight_gradient(dhead, logits, h[start:end], b)
       b = 1.0
-      start = end
     dxs = __torch__.normalize_backward(dh, n, inverse, norm, dnorm, float(beta), h)
     dx = torch.zeros_like(x).index_add_(0, rows, dxs)  # examples may share a row
     return losses.squeeze(1), dx
