@@ -258,7 +258,7 @@ public final class LlamaDecoder implements Decoder {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
-    return List.of(hidden, heads + keysAndValues, heads, 2L * config.intermediateSize());
+    return List.of(hidden, heads + keysAndValues, heads, hidden, 2L * config.intermediateSize());
   }
 
   @Override
@@ -267,7 +267,7 @@ public final class LlamaDecoder implements Decoder {
     long intermediate = config.intermediateSize();
     List<Long> kept = roomWidths();
     return List.of(
-        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(3));
+        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(4));
   }
 
   @Override

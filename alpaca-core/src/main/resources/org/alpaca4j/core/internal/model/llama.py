@@ -324,18 +324,15 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
     return torch.silu(gate, out=out).mul_(up)
 
-  def after_attention(self, x: Tensor, attended: Tensor, weights: List[Tensor], exact: bool, out: Tensor) -> Tensor:
-    """The MLP's residual input. Cheap enough to be computed again in the backward pass."""
-    return self.project(attended, weights[2], weights, self.at_o_bias, exact, out).add_(x)
-
   def room(self, x: Tensor) -> List[Tensor]:
-    """Where `layer` puts its results: output, qkv, attention's output, gate_up."""
+    """Where `layer` puts its results: output, qkv, attention's output, the MLP's residual input, gate_up."""
     heads = self.heads * self.head_dim
-    return self.rows_of(x, [x.size(1), heads + 2 * self.kv_heads * self.head_dim, heads, 2 * self.intermediate])
+    keys_and_values = 2 * self.kv_heads * self.head_dim
+    return self.rows_of(x, [x.size(1), heads + keys_and_values, heads, x.size(1), 2 * self.intermediate])
 
   def forward_scratch(self, x: Tensor) -> List[Tensor]:
     """What `layer` uses of its scratch."""
-    return self.rows_of(x, [self.intermediate, x.size(1), x.size(1)])
+    return self.rows_of(x, [self.intermediate, x.size(1)])
 
   def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
     return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
@@ -353,9 +350,9 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
     lse = self.attention(heads, segments, window, out)
     x, out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
-    z, gate_up = room[0][:x.size(0)], room[3][:x.size(0)]
-    s, a, b = [t[:x.size(0)] for t in scratch[:3]]
-    y = self.after_attention(x, out, weights, exact, b)
+    z, y, gate_up = room[0][:x.size(0)], room[3][:x.size(0)], room[4][:x.size(0)]
+    s, a = scratch[0][:x.size(0)], scratch[1][:x.size(0)]
+    self.project(out, weights[2], weights, self.at_o_bias, exact, y).add_(x)
     h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
@@ -383,9 +380,9 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     filled and returned behind the output. dz is not changed. `scratch` is memory for what lives no longer than this call."""
     torch.set_grad_enabled(False)
     factor = float(beta)
-    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3][:dz.size(0)]
+    qkv, out = room[1].view([x.size(0), -1, self.head_dim]), room[2]
+    y, gate_up = room[3][:dz.size(0)], room[4][:dz.size(0)]
     lse = more[len(more) - segments.size(0):]
-    wanted_x, wanted_out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
     s, a, b, m, c, do, dqkv, dgate_up = [t[:dz.size(0)] for t in scratch]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
@@ -398,7 +395,6 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(wanted_x, wanted_out, weights, False, a)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse, b)
     __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)
@@ -407,7 +403,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], factor, a).add_(dz)
 
     # Attention: y = x + o(attention(rotate(qkv(norm(x)))))
-    __torch__.add_weight_gradient(gradients[2], dy, wanted_out, factor)
+    __torch__.add_weight_gradient(gradients[2], dy, __torch__.rows(out, wanted), factor)
     self.add_bias_gradient(gradients, self.at_o_bias, dy, factor)
     do = __torch__.in_rows(torch.mm(dy, weights[2], out=do), wanted, out)
     b, c, dqkv = scratch[2], scratch[4], scratch[6]
