@@ -10,6 +10,8 @@
 #   o, down  [hidden, heads * head_dim], [hidden, intermediate]
 # Gradients are written into a list of the same layout; `beta` is 0 to overwrite what is there, 1 to add to it.
 #
+# `exact` asks for fp32 rounded as transformers does with PyTorch and MKL on a CPU, a few percent slower.
+#
 # Sources: RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), SwiGLU (Shazeer 2020),
 # grouped-query attention (Ainslie et al. 2023); layer as in Touvron et al. 2023. dtype 6 is float32, 15 bfloat16.
 
@@ -23,6 +25,15 @@ def inverse_rms(x: Tensor, eps: float) -> Tensor:
 def normalize(x: Tensor, inverse: Tensor, out: Tensor) -> Tensor:
     """x * inverse in x's dtype."""
     return torch.mul(x, inverse.to(x.dtype), out=out)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float, exact: bool, out: Tensor) -> Tensor:
+    """x / rms(x) * weight."""
+    if exact:
+        inverse = torch.rsqrt(x.to(6).pow(2).mean([-1], True) + eps)
+    else:
+        inverse = __torch__.inverse_rms(x, eps)
+    return __torch__.normalize(x, inverse, out).mul_(weight)
 
 
 def normalize_backward(dh: Tensor, n: Tensor, inverse: Tensor, weight: Tensor, dweight: Tensor, beta: float, out: Tensor) -> Tensor:
@@ -55,18 +66,21 @@ def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) ->
     return gradient
 
 
+def part(depth: int) -> int:
+    """How many products MKL adds up one after the other, before it adds the sum to that of those before."""
+    if depth <= 192:
+        return depth
+    return depth // 2 if depth < 384 else 192
+
+
 def product(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
-    """out = x weight^T. oneDNN adds up a row's products one after the other, which loses more of fp32 than MKL's and
-    transformers' sums do. In parts of about 192 (`exact`) it is as exact as they are, and a few percent slower."""
-    if not exact or x.dtype != 6:
-        return torch.mm(x, weight.t(), out=out)
+    """out = x weight^T. oneDNN adds up all of a row's products one after the other, which loses more of fp32. In parts
+    (`exact`) its results are MKL's."""
     depth = x.size(1)
-    count = max(1, depth // 192)
-    end = depth // count
-    torch.mm(x[:, :end], weight[:, :end].t(), out=out)
-    for i in range(2, count + 1):
-        start = end
-        end = depth * i // count
+    step = __torch__.part(depth) if exact and x.dtype == 6 else depth
+    torch.mm(x[:, :step], weight[:, :step].t(), out=out)
+    for start in range(step, depth, step):
+        end = min(start + step, depth)
         torch.addmm(out, x[:, start:end], weight[:, start:end].t(), out=out)
     return out
 
@@ -76,8 +90,8 @@ def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
     half = x.size(2) // 2
     a = x[:, :, :half]
     b = x[:, :, half:]
-    a_sin = a * sin
-    a.mul_(cos).addcmul_(b, sin, value=-direction)
+    a_sin, b_sin = a * sin, b * sin  # each product rounded, as in transformers: addcmul_ would not
+    a.mul_(cos).sub_(b_sin, alpha=direction)
     b.mul_(cos).add_(a_sin, alpha=direction)
     return x
 
@@ -106,6 +120,14 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     p = torch.bmm(q, k.transpose(1, 2))
     p.view([p.size(0), -1, mask.size(0), mask.size(1)]).add_(mask)
     return torch._softmax(p, 2, False, out=p)
+
+
+def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
+    """p v of each batch, `part` keys at a time."""
+    y = torch.bmm(p[:, :, :part], v[:, :part])
+    for start in range(part, p.size(2), part):
+        y = torch.baddbmm(y, p[:, :, start:start + part], v[:, start:start + part])
+    return y
 
 
 # methods
@@ -139,17 +161,24 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     count = max(1, (n + self.block // 2) // self.block)
     return [n * i // count for i in range(count + 1)]
 
-  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, out: Tensor) -> Tensor:
+  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, exact: bool, out: Tensor) -> Tensor:
     """Attention of one example by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v
-    [kv_heads, n, head_dim], mask for at least n positions. Scores and their softmax are fp32."""
+    [kv_heads, n, head_dim], mask for at least n positions. Scores and their softmax are fp32. PyTorch, when it computes
+    grouped queries by products, shares the scale between q and k."""
+    part = k.size(1)
+    scale = self.scale
     k6 = k.to(6)
+    if exact and k.dtype == 6:
+      part = __torch__.part(part)
+      scale = self.scale ** 0.5
+      k6 = k6 * scale
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
       s = __torch__.first_key(a, window)
-      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
+      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(scale)
       p = __torch__.probabilities(q6, k6[:, s:b], mask[a:b, s:b])
-      out[:, :, a:b].copy_(torch.bmm(p.to(v.dtype), v[:, s:b]).view([self.kv_heads, self.group, b - a, self.head_dim]))
+      out[:, :, a:b].copy_(__torch__.weighted_sum(p.to(v.dtype), v[:, s:b], part).view([self.kv_heads, self.group, b - a, self.head_dim]))
     return out
 
   def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor, dk: Tensor, dv: Tensor) -> Tensor:
@@ -191,7 +220,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
           do, q, self.shared(k), self.shared(v), o, lse, 0.0, True)
     return dq, dk.sum([1]), dv.sum([1])
 
-  def attention(self, qkv: Tensor, lengths: List[int], window: int, out: Tensor) -> List[Tensor]:
+  def attention(self, qkv: Tensor, lengths: List[int], window: int, exact: bool, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
     example's log-sum-exp, or nothing in its place where backward does not need it."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
@@ -207,7 +236,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         self.queries(heads[start:end]).copy_(o)
         result.append(lse)
       else:
-        self.product_attention(qs, ks, vs, mask, window, self.queries(heads[start:end]))
+        self.product_attention(qs, ks, vs, mask, window, exact, self.queries(heads[start:end]))
         result.append(torch.empty([0], dtype=6, device=out.device))
       start = end
     return result
@@ -294,23 +323,22 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
     z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
     s, a, b = scratch[0], scratch[1], scratch[2]
-    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), a).mul_(weights[0])
+    h = __torch__.rms_norm(x, weights[0], self.eps, exact, a)
     self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
-    lse = self.attention(heads, lengths, window, out)
+    lse = self.attention(heads, lengths, window, exact, out)
     y = self.after_attention(x, out, weights, exact, b)
-    h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
+    h = __torch__.rms_norm(y, weights[3], self.eps, exact, a)
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
     return before + lse
 
   def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
-    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which does not take
-    its sums in parts."""
+    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which is not."""
     torch.set_grad_enabled(False)
     room = self.room(x)
     self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x), bool(exact))
@@ -394,12 +422,13 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
 
   def final_norm(self, x: Tensor, norm: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
-    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), torch.empty_like(x)).mul_(norm)
+    return __torch__.rms_norm(x, norm, self.eps, True, torch.empty_like(x))
 
   def logits(self, h: Tensor, head: Tensor) -> Tensor:
     """fp32 logits [tokens, vocabulary] of normed hidden states."""
     torch.set_grad_enabled(False)
-    return torch.mm(h, head.t()).to(6)
+    room = torch.empty([h.size(0), head.size(0)], dtype=h.dtype, device=h.device)
+    return __torch__.product(h, head, True, room).to(6)
 
   def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
     """Turns fp32 logits [n, vocabulary] into probabilities, in place; returns -log p of the targets [n, 1].
