@@ -51,9 +51,8 @@ def main():
     settings = model.generation_config
     settings.eos_token_id, settings.pad_token_id, settings.do_sample = None, 0, False
     settings.temperature = settings.top_p = settings.top_k = None
-    results, greedy = [], []
-    for batch in map(int, args.batches.split(",")):
-        rows = ids.repeat(batch, 1)
+    def measure(rows, new_tokens):
+        """Seconds to the first new token, from there to the last, and all ids of the first row."""
         prefill, decode = [], []
         for run in range(args.runs):
             ends = Ends()
@@ -61,23 +60,27 @@ def main():
             output = model.generate(
                 rows,
                 attention_mask=torch.ones_like(rows),
-                max_new_tokens=args.new_tokens,
+                max_new_tokens=new_tokens,
                 stopping_criteria=StoppingCriteriaList([ends]),
             )
             prefill.append(ends.times[0] - start)
             decode.append(ends.times[-1] - ends.times[0])
-            if batch == 1:
-                greedy = output[0, ids.shape[1] :].tolist()
-            common.progress(f"batch {batch}, run {run + 1}")
+            common.progress(f"batch {rows.shape[0]}, run {run + 1}")
         skipped = 1 if args.runs > 1 else 0
-        prefill_seconds, decode_seconds = statistics.median(prefill[skipped:]), statistics.median(decode[skipped:])
-        result = {
-            "batch": batch,
-            "prefill_seconds": round(prefill_seconds, 4),
-            "prefill_tokens_per_second": round(batch * ids.shape[1] / prefill_seconds, 1),
-        }
+        return statistics.median(prefill[skipped:]), statistics.median(decode[skipped:]), output[0].tolist()
+
+    results, greedy = [], []
+    for batch in map(int, args.batches.split(",")):
+        tokens = batch * ids.shape[1]
+        different = torch.cat([ids.roll(-row, 1) for row in range(batch)])
+        prefill, decode, first = measure(different, args.new_tokens)
+        result = {"batch": batch, "prefill_tokens_per_second": round(tokens / prefill, 1)}
         if args.new_tokens > 1:
-            result["decode_tokens_per_second"] = round(batch * (args.new_tokens - 1) / decode_seconds, 1)
+            result["decode_tokens_per_second"] = round(batch * (args.new_tokens - 1) / decode, 1)
+        if batch == 1:
+            greedy = first[ids.shape[1] :]
+        else:
+            result["prefill_alike_tokens_per_second"] = round(tokens / measure(ids.repeat(batch, 1), 1)[0], 1)
         results.append(result)
     common.emit(
         {

@@ -139,9 +139,10 @@ public final class CausalLm implements AutoCloseable {
       log.debug("loading {}", folder);
       // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
       CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
-      CompletableFuture<Tokenizer> loading = loadTokenizer();
+      CompletableFuture<Tokenizer> loading = null;
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         ModelConfig config = checkpoint.config();
+        loading = loadTokenizer(); // not before: the engine's start would wait for a core
         if (tokenizer != null && tokenizer.requiredEmbeddingRows() > config.vocabSize()) {
           config = config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
         }
@@ -232,7 +233,8 @@ public final class CausalLm implements AutoCloseable {
    */
   public NDArray logits(NDManager scope, int[] ids) {
     try (NDManager step = scope.newSubManager(device())) {
-      PackedInput input = model.decoder().pack(step, ids, new int[] {ids.length}, model.dtype());
+      PackedInput input =
+          model.decoder().pack(step, ids, new int[] {ids.length}, null, model.dtype());
       NDArray normed =
           model.decoder().finalNorm(step, model.hiddenStates(step, input), model.head());
       return model.decoder().logits(scope, normed, model.embedding(), model.head());

@@ -1,7 +1,6 @@
 package org.alpaca4j.core;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.google.common.base.Supplier;
 import com.google.common.base.Suppliers;
 import java.io.IOException;
@@ -434,7 +433,7 @@ public final class ChatTemplate {
       return null;
     }
     try {
-      return new JsonMapper().readTree(read(file));
+      return JsonTree.parse(read(file));
     } catch (IOException e) {
       throw new ChatTemplateException(file + " is not valid JSON: " + e.getMessage(), e);
     }

@@ -2,7 +2,6 @@ package org.alpaca4j.core;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -126,7 +125,7 @@ public final class GenerationConfig {
   private static GenerationConfig parse(String text, String source) {
     JsonNode json;
     try {
-      json = new ObjectMapper().readTree(text);
+      json = JsonTree.parse(text);
     } catch (JsonProcessingException e) {
       throw new CheckpointException(source + ": not JSON: " + e.getOriginalMessage(), e);
     }

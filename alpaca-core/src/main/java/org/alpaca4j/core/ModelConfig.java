@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -38,12 +39,14 @@ import org.jspecify.annotations.Nullable;
 public final class ModelConfig {
   static final List<String> FAMILIES = List.of("llama", "mistral", "qwen2", "qwen3");
 
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-          .build();
+  /** Apart, so that reading a configuration does not wait for it; see {@link JsonTree}. */
+  private static final class Writing {
+    static final JsonMapper JSON =
+        JsonMapper.builder()
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+            .build();
+  }
 
   private final Values values;
   private final ObjectNode document;
@@ -110,7 +113,7 @@ public final class ModelConfig {
   public static ModelConfig parse(String json, String source) {
     JsonNode node;
     try {
-      node = JSON.readTree(json);
+      node = JsonTree.parse(json, true);
     } catch (JsonProcessingException e) {
       throw new CheckpointException(source + " is not JSON: " + e.getMessage(), e);
     }
@@ -126,7 +129,7 @@ public final class ModelConfig {
    * @param modelType llama, mistral, qwen2 or qwen3
    */
   public static Builder builder(String modelType) {
-    Builder builder = new Builder(JSON.createObjectNode());
+    Builder builder = new Builder(JsonNodeFactory.instance.objectNode());
     if (FAMILIES.contains(modelType)) {
       String family = Character.toUpperCase(modelType.charAt(0)) + modelType.substring(1);
       builder.document.putArray("architectures").add(family + "ForCausalLM");
@@ -458,7 +461,7 @@ public final class ModelConfig {
      * @throws IllegalArgumentException if JSON has no such value
      */
     public Builder field(String name, @Nullable Object value) {
-      document.set(name, JSON.valueToTree(value));
+      document.set(name, Writing.JSON.valueToTree(value));
       return this;
     }
 
@@ -485,7 +488,8 @@ public final class ModelConfig {
       printer.indentArraysWith(indenter);
       printer.indentObjectsWith(indenter);
       try {
-        return parse(JSON.writer(printer).writeValueAsString(document) + "\n", "The configuration");
+        return parse(
+            Writing.JSON.writer(printer).writeValueAsString(document) + "\n", "The configuration");
       } catch (JsonProcessingException e) {
         throw new CheckpointException("The configuration cannot be written as JSON", e);
       }

@@ -2,7 +2,6 @@ package org.alpaca4j.core;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,7 +42,6 @@ public final class PromptTemplate {
   public static final String FILE_NAME = "prompt_template.json";
 
   private static final Pattern FIELD = Pattern.compile("\\{(instruction|input)}");
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private final String withInput;
   private final String withoutInput;
@@ -117,7 +115,7 @@ public final class PromptTemplate {
     json.put("with_input", withInput);
     json.put("without_input", withoutInput);
     try {
-      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(json);
+      return JsonTree.writer().writerWithDefaultPrettyPrinter().writeValueAsString(json);
     } catch (JsonProcessingException e) {
       throw new AlpacaException("cannot write the prompt template: " + e.getMessage(), e);
     }
@@ -134,7 +132,7 @@ public final class PromptTemplate {
 
   private static PromptTemplate fromJson(String json, String origin) {
     try {
-      JsonNode node = JSON.readTree(json);
+      JsonNode node = JsonTree.parse(json);
       return of(text(node, "with_input", origin), text(node, "without_input", origin));
     } catch (JsonProcessingException e) {
       throw new AlpacaException(origin + ": not readable as JSON: " + e.getOriginalMessage(), e);

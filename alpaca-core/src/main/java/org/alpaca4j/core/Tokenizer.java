@@ -119,14 +119,13 @@ public final class Tokenizer implements AutoCloseable {
       }
     }
     TokenizerJson json = TokenizerJson.parse(bytes, file.toString());
-    int before = json.size();
     TokenizerJson complete = json.with(files.tokensToAdd(), file.toString());
-    if (complete.size() > before) {
+    if (complete != json && complete.size() > json.size()) {
       log.warn(
           "{}: {} tokens that only the files beside it name were added (size {} -> {})",
           file,
-          complete.size() - before,
-          before,
+          complete.size() - json.size(),
+          json.size(),
           complete.size());
     }
     return new Tokenizer(complete, files, chatTemplates(folder));

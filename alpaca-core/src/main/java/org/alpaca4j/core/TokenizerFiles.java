@@ -1,8 +1,7 @@
 package org.alpaca4j.core;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,9 +42,6 @@ final class TokenizerFiles {
   /** Vocabularies of the slow tokenizers, copied when they are still there. */
   private static final List<String> COPIED =
       List.of(SENTENCE_PIECE, "vocab.json", "merges.txt", "vocab.txt", "spiece.model");
-
-  private static final ObjectMapper JSON = new ObjectMapper();
-  private static final TypeReference<LinkedHashMap<String, Object>> MAP = new TypeReference<>() {};
 
   final Path folder;
   final Map<SpecialToken, String> roles;
@@ -159,10 +155,14 @@ final class TokenizerFiles {
       return new LinkedHashMap<>();
     }
     try {
-      return JSON.readValue(bytes, MAP);
+      JsonNode document = JsonTree.parse(bytes);
+      if (!document.isObject()) {
+        throw new TokenizerException(folder.resolve(name) + ": expected a JSON object");
+      }
+      return JsonTree.fields(document);
     } catch (IOException e) {
       throw new TokenizerException(
-          folder.resolve(name) + ": not readable as a JSON object: " + e.getMessage(), e);
+          folder.resolve(name) + ": not readable as JSON: " + e.getMessage(), e);
     }
   }
 
@@ -259,7 +259,7 @@ final class TokenizerFiles {
 
   private static byte[] write(Map<String, Object> json) {
     try {
-      return JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(json);
+      return JsonTree.writer().writerWithDefaultPrettyPrinter().writeValueAsBytes(json);
     } catch (JsonProcessingException e) {
       throw new TokenizerException("cannot write tokenizer files: " + e.getMessage(), e);
     }

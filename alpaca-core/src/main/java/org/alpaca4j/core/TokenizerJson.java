@@ -3,7 +3,6 @@ package org.alpaca4j.core;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -13,6 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.alpaca4j.core.JsonOutline.Place;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,89 +22,115 @@ import org.jspecify.annotations.Nullable;
  */
 final class TokenizerJson {
 
-  private static final ObjectMapper JSON = new ObjectMapper(new JsonFactory());
+  /** The tokens of a vocabulary are field names, which it takes half of the time to intern. */
+  private static final JsonFactory JSON =
+      JsonFactory.builder().disable(JsonFactory.Feature.INTERN_FIELD_NAMES).build();
 
   /** An added token and its id. */
   record Entry(int id, AddedToken token) {}
 
   final byte[] bytes;
   final List<Entry> addedTokens;
-  private final int modelSize;
-  private final Map<String, Integer> ids;
-  private final Map<Integer, String> tokens;
-  private final int arrayStart;
-  private final int arrayEnd;
+  private final String origin;
+  private final Place model;
+  private final @Nullable Place array;
+  private @Nullable Vocabulary vocabulary;
 
   private TokenizerJson(
-      byte[] bytes, Map<String, Integer> modelVocabulary, List<Entry> added, int start, int end) {
+      byte[] bytes, String origin, Place model, @Nullable Place array, List<Entry> added) {
     this.bytes = bytes;
+    this.origin = origin;
+    this.model = model;
+    this.array = array;
     this.addedTokens = Collections.unmodifiableList(added);
-    this.modelSize = modelVocabulary.size();
-    this.ids = modelVocabulary;
-    this.arrayStart = start;
-    this.arrayEnd = end;
-    for (Entry entry : added) {
-      ids.put(entry.token().content(), entry.id());
-    }
-    this.tokens = new HashMap<>(ids.size() * 2);
-    ids.forEach((token, id) -> tokens.put(id, token));
   }
 
-  /** Reads the JSON text; {@code origin} names it in errors. */
+  /**
+   * Reads the JSON text; {@code origin} names it in errors. What is not read here is checked by the
+   * tokenizers library.
+   */
   static TokenizerJson parse(byte[] bytes, String origin) {
-    Map<String, Integer> vocabulary = new HashMap<>();
-    List<Entry> added = new ArrayList<>();
-    int start = -1;
-    int end = -1;
-    boolean modelSeen = false;
-    try (JsonParser parser = JSON.getFactory().createParser(bytes)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw new TokenizerException(origin + ": expected a JSON object");
+    try {
+      Map<String, Place> fields = JsonOutline.of(bytes);
+      Place model = fields.get("model");
+      if (model == null || bytes[model.begin()] != '{') {
+        throw new TokenizerException(
+            origin + ": has no \"model\", so it is not the tokenizer.json of a fast tokenizer");
       }
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        String field = parser.currentName();
-        JsonToken value = parser.nextToken();
-        if (field.equals("added_tokens") && value == JsonToken.START_ARRAY) {
-          start = (int) parser.currentTokenLocation().getByteOffset();
+      List<Entry> added = new ArrayList<>();
+      Place array = fields.get("added_tokens");
+      if (array != null && bytes[array.begin()] == '[') {
+        try (JsonParser parser = parser(bytes, array)) {
+          parser.nextToken();
           while (parser.nextToken() != JsonToken.END_ARRAY) {
-            added.add(entry(JSON.readValue(parser, Map.class), origin));
+            added.add(entry(JsonTree.fields(JsonTree.read(parser)), origin));
           }
-          end = (int) parser.currentTokenLocation().getByteOffset() + 1;
-        } else if (field.equals("model") && value == JsonToken.START_OBJECT) {
-          modelSeen = true;
-          while (parser.nextToken() == JsonToken.FIELD_NAME) {
-            String modelField = parser.currentName();
-            parser.nextToken();
-            if (modelField.equals("vocab")) {
-              readVocabulary(parser, vocabulary);
-            } else {
-              parser.skipChildren();
-            }
+        }
+      } else {
+        array = null;
+      }
+      return new TokenizerJson(bytes, origin, model, array, added);
+    } catch (IOException e) {
+      throw unreadable(origin, e);
+    }
+  }
+
+  private static JsonParser parser(byte[] bytes, Place place) throws IOException {
+    return JSON.createParser(bytes, place.begin(), place.length());
+  }
+
+  private static TokenizerException unreadable(String origin, IOException cause) {
+    return new TokenizerException(origin + ": not readable as JSON: " + cause.getMessage(), cause);
+  }
+
+  /** All tokens. Whoever only runs a model never asks for one, and spares the time to read them. */
+  private static final class Vocabulary {
+    final Map<String, Integer> ids = new HashMap<>();
+    final Map<Integer, String> tokens;
+    final int modelSize;
+
+    Vocabulary(byte[] bytes, Place model, List<Entry> added) throws IOException {
+      try (JsonParser parser = parser(bytes, model)) {
+        parser.nextToken();
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+          String field = parser.currentName();
+          parser.nextToken();
+          if (field.equals("vocab")) {
+            readVocabulary(parser, ids);
+          } else {
+            parser.skipChildren();
           }
-        } else {
-          parser.skipChildren();
         }
       }
-    } catch (IOException e) {
-      throw new TokenizerException(origin + ": not readable as JSON: " + e.getMessage(), e);
+      modelSize = ids.size();
+      for (Entry entry : added) {
+        ids.put(entry.token().content(), entry.id());
+      }
+      tokens = new HashMap<>(ids.size() * 2);
+      ids.forEach((token, id) -> tokens.put(id, token));
     }
-    if (!modelSeen) {
-      throw new TokenizerException(
-          origin + ": has no \"model\", so it is not the tokenizer.json of a fast tokenizer");
-    }
-    return new TokenizerJson(bytes, vocabulary, added, start, end);
   }
 
-  private static Entry entry(@Nullable Map<?, ?> map, String origin) {
-    if (map == null
-        || !(map.get("id") instanceof Number id)
+  private synchronized Vocabulary vocabulary() {
+    Vocabulary read = vocabulary;
+    if (read == null) {
+      try {
+        read = new Vocabulary(bytes, model, addedTokens);
+      } catch (IOException e) {
+        throw unreadable(origin, e);
+      }
+      vocabulary = read;
+    }
+    return read;
+  }
+
+  private static Entry entry(Map<String, @Nullable Object> map, String origin) {
+    if (!(map.get("id") instanceof Number id)
         || !(map.get("content") instanceof String content)
         || content.isEmpty()) {
       // Its fields alone: the text of deeply nested values would be of any size.
       throw new TokenizerException(
-          origin
-              + ": an entry of added_tokens has no id or no content: "
-              + (map == null ? "null" : "it has " + map.keySet()));
+          origin + ": an entry of added_tokens has no id or no content: it has " + map.keySet());
     }
     return new Entry(id.intValue(), addedToken(content, map));
   }
@@ -144,19 +170,19 @@ final class TokenizerJson {
 
   /** Number of distinct tokens: the model's vocabulary and the added tokens outside of it. */
   int size() {
-    return ids.size();
+    return vocabulary().ids.size();
   }
 
   int maxId() {
-    return tokens.keySet().stream().mapToInt(Integer::intValue).max().orElse(-1);
+    return vocabulary().tokens.keySet().stream().mapToInt(Integer::intValue).max().orElse(-1);
   }
 
   @Nullable Integer id(String token) {
-    return ids.get(token);
+    return vocabulary().ids.get(token);
   }
 
   @Nullable String token(int id) {
-    return tokens.get(id);
+    return vocabulary().tokens.get(id);
   }
 
   /**
@@ -166,13 +192,18 @@ final class TokenizerJson {
    */
   TokenizerJson with(List<AddedToken> more, String origin) {
     Map<String, Entry> entries = new LinkedHashMap<>();
-    int next = modelSize;
     for (Entry entry : addedTokens) {
       entries.put(entry.token().content(), entry);
+    }
+    if (more.stream().allMatch(token -> covers(entries.get(token.content()), token))) {
+      return this;
+    }
+    Vocabulary known = vocabulary();
+    int next = known.modelSize;
+    for (Entry entry : addedTokens) {
       next = Math.max(next, entry.id() + 1);
     }
-    Map<String, Integer> known = new HashMap<>();
-    boolean changed = false;
+    Map<String, Integer> numbered = new HashMap<>();
     for (AddedToken token : more) {
       Entry present = entries.get(token.content());
       if (present != null) {
@@ -189,27 +220,26 @@ final class TokenizerJson {
                       old.rstrip(),
                       old.singleWord(),
                       old.normalized())));
-          changed = true;
         }
         continue;
       }
-      Integer existing = known.getOrDefault(token.content(), ids.get(token.content()));
+      Integer existing = numbered.getOrDefault(token.content(), known.ids.get(token.content()));
       int id = existing != null ? existing : next;
       next = Math.max(next, id + 1);
-      known.put(token.content(), id);
+      numbered.put(token.content(), id);
       entries.put(token.content(), new Entry(id, token));
-      changed = true;
-    }
-    if (!changed) {
-      return this;
     }
     List<Entry> sorted = new ArrayList<>(entries.values());
     sorted.sort(Comparator.comparingInt(Entry::id));
     return parse(splice(sorted), origin);
   }
 
+  private static boolean covers(@Nullable Entry present, AddedToken asked) {
+    return present != null && (present.token().special() || !asked.special());
+  }
+
   private byte[] splice(List<Entry> entries) {
-    List<Map<String, Object>> array = new ArrayList<>();
+    List<Map<String, Object>> tokens = new ArrayList<>();
     for (Entry entry : entries) {
       Map<String, Object> map = new LinkedHashMap<>();
       map.put("id", entry.id());
@@ -219,15 +249,15 @@ final class TokenizerJson {
       map.put("rstrip", entry.token().rstrip());
       map.put("normalized", entry.token().normalized());
       map.put("special", entry.token().special());
-      array.add(map);
+      tokens.add(map);
     }
     try {
-      byte[] replacement = JSON.writeValueAsBytes(array);
+      byte[] replacement = JsonTree.writer().writeValueAsBytes(tokens);
       ByteArrayOutputStream out = new ByteArrayOutputStream(bytes.length + replacement.length + 32);
-      if (arrayStart >= 0) {
-        out.write(bytes, 0, arrayStart);
+      if (array != null) {
+        out.write(bytes, 0, array.begin());
         out.write(replacement);
-        out.write(bytes, arrayEnd, bytes.length - arrayEnd);
+        out.write(bytes, array.end(), bytes.length - array.end());
       } else {
         int brace = 0;
         while (bytes[brace] != '{') {

@@ -63,16 +63,28 @@ class GeneratorTest {
 
   @Test
   void givesABatchWhatEachPromptAloneGets() {
+    requireWhatEachAloneGets(PROMPTS);
+  }
+
+  @Test
+  void givesPromptsThatBeginAlikeWhatEachAloneGets() {
+    int[] beginning = {1, 20, 33, 47, 51, 66, 72, 88, 91, 12};
+    int[] longer = {1, 20, 33, 47, 51, 66, 72, 88, 91, 12, 7, 3};
+    int[] other = {1, 20, 33, 47, 51, 66, 72, 88, 91, 12, 40};
+    requireWhatEachAloneGets(List.of(longer, beginning, new int[] {90}, other, beginning));
+  }
+
+  private static void requireWhatEachAloneGets(List<int[]> prompts) {
     for (GenerationConfig config :
         List.of(
             GREEDY,
             GREEDY.toBuilder().repetitionPenalty(1.3).build(),
             GREEDY.toBuilder().numBeams(3).build())) {
-      List<GenerationResult> batch = model.generator().generate(PROMPTS, config);
+      List<GenerationResult> batch = model.generator().generate(prompts, config);
 
-      for (int i = 0; i < PROMPTS.size(); i++) {
+      for (int i = 0; i < prompts.size(); i++) {
         assertThat(batch.get(i).ids())
-            .isEqualTo(model.generator().generate(PROMPTS.get(i), config).ids());
+            .isEqualTo(model.generator().generate(prompts.get(i), config).ids());
       }
     }
   }

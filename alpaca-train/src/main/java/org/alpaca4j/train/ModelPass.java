@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.model.Decoder;
@@ -24,7 +25,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray[] lossRoom;
+  private final int lossChunkTokens;
 
   /**
    * Prepares passes over a model.
@@ -37,6 +38,7 @@ final class ModelPass implements AutoCloseable {
     this.decoder = model.decoder();
     this.parameters = model.units();
     this.compute = compute;
+    this.lossChunkTokens = lossChunkTokens;
     if (compute == model.dtype()) {
       weights = parameters;
     } else {
@@ -46,7 +48,6 @@ final class ModelPass implements AutoCloseable {
         refresh(i);
       }
     }
-    lossRoom = decoder.lossRoom(manager, lossChunkTokens, compute);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -67,7 +68,7 @@ final class ModelPass implements AutoCloseable {
   /** Returns the cross entropy of each supervised token of a batch. */
   float[] losses(PackedBatch batch, Supervision supervision) {
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input = pack(scope, batch);
+      PackedInput input = pack(scope, batch, supervision);
       NDArray x = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
         NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer), true);
@@ -78,9 +79,9 @@ final class ModelPass implements AutoCloseable {
           .losses(
               scope,
               x,
-              supervision.rows(scope),
+              places(scope, input),
               supervision.targets(scope),
-              lossRoom,
+              lossRoom(scope),
               embedding(),
               head())
           .toFloatArray();
@@ -101,20 +102,20 @@ final class ModelPass implements AutoCloseable {
       boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input = pack(scope, batch);
+      PackedInput input = pack(scope, batch, supervision);
       NDArray[] x = new NDArray[layers() + 1];
       NDArray[][] room = new NDArray[layers()][];
       NDArray[] @Nullable [] more = new NDArray[layers()][];
-      NDArray[] scratch = workspace.scratch(scope, batch.tokens());
+      NDArray[] scratch = workspace.scratch(scope, input.tokens());
       x[0] = decoder.embed(scope, input, embedding());
       for (int layer = 0; layer < layers(); layer++) {
         UnitTensors unit = weights.get(1 + layer);
-        room[layer] = workspace.activations(scope, layer, batch.tokens());
+        room[layer] = workspace.activations(scope, layer, input.tokens());
         if (workspace.keepsActivations()) {
           NDList kept =
               decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer], scratch);
-          more[layer] = kept.toArray(new NDArray[0]);
-          x[layer + 1] = room[layer][0];
+          x[layer + 1] = kept.get(0);
+          more[layer] = kept.subNDList(1).toArray(new NDArray[0]);
         } else {
           x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit, false);
         }
@@ -129,10 +130,10 @@ final class ModelPass implements AutoCloseable {
           decoder.headBackward(
               scope,
               x[layers()],
-              supervision.rows(scope),
+              places(scope, input),
               supervision.targets(scope),
               scale,
-              lossRoom,
+              workspace.lossRoom(scope),
               embedding(),
               head(),
               embeddingGradient,
@@ -165,6 +166,12 @@ final class ModelPass implements AutoCloseable {
     }
   }
 
+  private NDArray lossRoom(NDManager scope) {
+    long width = decoder.lossRoomWidth();
+    NDArray flat = Tensors.empty(scope, lossChunkTokens * width, compute);
+    return Tensors.view(scope, flat, 0, lossChunkTokens, width);
+  }
+
   private static double sum(float[] values) {
     double sum = 0;
     for (float value : values) {
@@ -177,13 +184,18 @@ final class ModelPass implements AutoCloseable {
     return weights.size() - 2;
   }
 
-  private PackedInput pack(NDManager scope, PackedBatch batch) {
+  private PackedInput pack(NDManager scope, PackedBatch batch, Supervision supervision) {
     int[] starts = batch.cumulativeLengths();
     int[] lengths = new int[batch.size()];
     for (int i = 0; i < lengths.length; i++) {
       lengths[i] = starts[i + 1] - starts[i];
     }
-    return decoder.pack(scope, batch.inputIds(), lengths, compute);
+    return decoder.pack(scope, batch.inputIds(), lengths, supervision.rows(), compute);
+  }
+
+  /** Where the supervised positions are in the last layer's output: [supervised]. */
+  private static NDArray places(NDManager scope, PackedInput input) {
+    return scope.create(Arrays.stream(input.places()).asLongStream().toArray());
   }
 
   @Override

@@ -14,11 +14,11 @@ import org.alpaca4j.data.SupervisedExample;
  * @param targets token ids, [supervised]
  * @param examples which example of the batch each row belongs to, [supervised]
  */
-record Supervision(long[] rows, long[] targets, int[] examples) {
+record Supervision(int[] rows, long[] targets, int[] examples) {
 
   static Supervision of(PackedBatch batch) {
     int count = batch.supervisedTokens();
-    long[] rows = new long[count];
+    int[] rows = new int[count];
     long[] targets = new long[count];
     int[] examples = new int[count];
     int[] starts = batch.cumulativeLengths();
@@ -34,10 +34,6 @@ record Supervision(long[] rows, long[] targets, int[] examples) {
       }
     }
     return new Supervision(rows, targets, examples);
-  }
-
-  NDArray rows(NDManager scope) {
-    return scope.create(rows);
   }
 
   NDArray targets(NDManager scope) {

@@ -59,7 +59,11 @@ class PackingTest {
   }
 
   private void check(ModelConfig config) {
-    SupervisedDataset examples = RandomModel.examples(6);
+    check(config, RandomModel.examples(6), "different");
+    check(config, RandomModel.examplesOfCommonBeginnings(), "alike");
+  }
+
+  private void check(ModelConfig config, SupervisedDataset examples, String name) {
     List<PackedBatch> alone =
         IntStream.range(0, examples.size())
             .mapToObj(i -> PackedBatch.of(List.of(examples.get(i))))
@@ -68,7 +72,7 @@ class PackingTest {
         PackedBatch.of(IntStream.range(0, examples.size()).mapToObj(examples::get).toList());
     double scale = 1.0 / packed.supervisedTokens();
 
-    Path base = RandomModel.write(folder.resolve("base"), config);
+    Path base = RandomModel.write(folder.resolve(name), config);
     try (CausalLm model = CausalLm.load(base);
         NDManager manager = NDManager.newBaseManager();
         TorchProgram program =
@@ -78,11 +82,12 @@ class PackingTest {
       LoadedModel loaded = model.internals();
       List<UnitLayout> units = loaded.decoder().units();
       Workspace workspace =
-          new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
+          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
       Gradients together = new Gradients(manager, units, workspace, program);
       double loss = pass.forwardBackward(packed, scale, workspace, together, false);
 
-      Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
+      Workspace other =
+          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
       Gradients oneByOne = new Gradients(manager, units, null, program);
       double sum = 0;
       boolean accumulate = false;

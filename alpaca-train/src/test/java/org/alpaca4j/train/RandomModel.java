@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -81,6 +82,24 @@ final class RandomModel {
         labels[t] = t < length / 3 ? SupervisedExample.IGNORE_INDEX : ids[t];
       }
       examples.add(new SupervisedExample(ids, labels));
+    }
+    return SupervisedDataset.of(examples);
+  }
+
+  /**
+   * Examples that begin as others do, with tokens supervised and not: groups of several depths, one
+   * all of which another begins with, and one that is there twice.
+   */
+  static SupervisedDataset examplesOfCommonBeginnings() {
+    int[] ids = new Random(2).ints(40, 1, VOCABULARY).toArray();
+    int[][] cuts = {{12, 5}, {30, 4}, {12, 9}, {30, 0}, {40, 0}, {0, 8}, {40, 0}};
+    List<SupervisedExample> examples = new ArrayList<>();
+    for (int i = 0; i < cuts.length; i++) {
+      int[] example = Arrays.copyOf(ids, cuts[i][0] + cuts[i][1]);
+      Arrays.fill(example, cuts[i][0], example.length, 1 + i);
+      int[] labels = example.clone();
+      Arrays.fill(labels, 0, cuts[i][0] / 2, SupervisedExample.IGNORE_INDEX);
+      examples.add(new SupervisedExample(example, labels));
     }
     return SupervisedDataset.of(examples);
   }

@@ -3,10 +3,10 @@ package org.alpaca4j.benchmarks;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import java.util.Arrays;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
@@ -33,8 +33,8 @@ final class AttentionTime implements AutoCloseable {
   }
 
   /** Seconds of all layers' attention, forward in [0] and backward in [1]. */
-  double[] seconds(int[] lengths) {
-    long tokens = Arrays.stream(lengths).sum();
+  double[] seconds(PackedInput input) {
+    long tokens = input.tokens();
     long heads = config.numAttentionHeads();
     long dim = config.headDim();
     long all = heads + 2L * config.numKeyValueHeads();
@@ -44,17 +44,17 @@ final class AttentionTime implements AutoCloseable {
       NDArray qkv = normal(scope, tokens * all * dim, tokens, all, dim);
       NDArray out = normal(scope, tokens * heads * dim, tokens, heads * dim);
       NDArray gradient = normal(scope, tokens * heads * dim, tokens, heads * dim);
-      NDArray examples = scope.create(Arrays.stream(lengths).asLongStream().toArray());
       NDArray window = scope.create(new long[] {config.slidingWindow(0).orElse(0)});
       for (int run = 0; run < RUNS; run++) {
         try (NDManager step = scope.newSubManager()) {
           long start = System.nanoTime();
           NDArray[] lse =
               program
-                  .call(step, "timed_attention", qkv, examples, window, out)
+                  .call(step, "timed_attention", qkv, input.segments(), window, out)
                   .toArray(new NDArray[0]);
           long middle = System.nanoTime();
-          program.call(step, "timed_attention_backward", gradient, qkv, examples, window, out, lse);
+          program.call(
+              step, "timed_attention_backward", gradient, qkv, input.segments(), window, out, lse);
           forward = Math.min(forward, (middle - start) / 1e9);
           backward = Math.min(backward, (System.nanoTime() - middle) / 1e9);
         }

@@ -98,7 +98,7 @@ public final class CorpusPreparation implements Callable<Integer> {
           fields.put("instruction", record.instruction());
           fields.put("input", record.input());
           fields.put("output", record.output());
-          String line = Measuring.JSON.writeValueAsString(fields);
+          String line = Measuring.json().writeValueAsString(fields);
           writer.write(line);
           writer.write('\n');
           size += line.length() + 1;

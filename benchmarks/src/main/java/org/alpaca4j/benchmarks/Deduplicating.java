@@ -105,7 +105,7 @@ public final class Deduplicating implements Callable<Integer> {
   private static List<String> instructions(Path file) throws IOException {
     List<String> instructions = new ArrayList<>();
     try (MappingIterator<JsonNode> records =
-        Measuring.JSON.readerFor(JsonNode.class).readValues(file.toFile())) {
+        Measuring.json().readerFor(JsonNode.class).readValues(file.toFile())) {
       records.forEachRemaining(record -> instructions.add(record.path("instruction").asText()));
     }
     return instructions;

@@ -38,17 +38,26 @@ final class GemmFloor implements AutoCloseable {
     this.dtype = dtype;
   }
 
-  /** Seconds of all layers' products for a number of tokens. */
-  double layers(int tokens) {
+  /**
+   * Seconds of all layers' products for a number of tokens, after the last layer's attention for
+   * those only whose output is wanted.
+   */
+  double layers(int tokens, int wanted) {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
+    return config.numHiddenLayers() * linear(tokens, hidden, heads + keysAndValues)
+        + (config.numHiddenLayers() - 1) * afterAttention(tokens)
+        + afterAttention(wanted);
+  }
+
+  private double afterAttention(int tokens) {
+    long hidden = config.hiddenSize();
+    long heads = (long) config.numAttentionHeads() * config.headDim();
     long intermediate = config.intermediateSize();
-    return config.numHiddenLayers()
-        * (linear(tokens, hidden, heads + keysAndValues)
-            + linear(tokens, heads, hidden)
-            + linear(tokens, hidden, 2 * intermediate)
-            + linear(tokens, intermediate, hidden));
+    return linear(tokens, heads, hidden)
+        + linear(tokens, hidden, 2 * intermediate)
+        + linear(tokens, intermediate, hidden);
   }
 
   /** Seconds of the head's products for a number of supervised tokens. */
@@ -62,12 +71,14 @@ final class GemmFloor implements AutoCloseable {
   }
 
   /** Returns 2 * multiplications of a step's products, in 10^9. */
-  double gigaFlops(int tokens, int supervised) {
+  double gigaFlops(int tokens, int wanted, int supervised) {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
-    long layer = hidden * (2 * heads + keysAndValues + 3L * config.intermediateSize());
+    long afterAttention = hidden * (heads + 3L * config.intermediateSize());
+    long layer = hidden * (heads + keysAndValues) + afterAttention;
     double layers = (double) tokens * config.numHiddenLayers() * layer;
+    layers -= (double) (tokens - wanted) * afterAttention;
     return 6e-9 * (layers + (double) supervised * hidden * config.vocabSize());
   }
 

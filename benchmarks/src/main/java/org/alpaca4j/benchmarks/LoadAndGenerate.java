@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.GenerationResult;
@@ -115,7 +116,34 @@ public final class LoadAndGenerate implements Callable<Integer> {
 
   private Map<String, Object> measure(
       Generator generator, int[] ids, int batch, List<Integer> greedy) {
-    List<int[]> prompts = Collections.nCopies(batch, ids);
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("batch", batch);
+    double tokens = (double) batch * ids.length;
+    List<int[]> different = IntStream.range(0, batch).mapToObj(row -> rotated(ids, row)).toList();
+    double[] seconds = measure(generator, different, newTokens, greedy);
+    result.put("prefill_tokens_per_second", Measuring.round(tokens / seconds[0], 1));
+    if (newTokens > 1) {
+      result.put(
+          "decode_tokens_per_second", Measuring.round(batch * (newTokens - 1) / seconds[1], 1));
+    }
+    if (batch > 1) {
+      seconds = measure(generator, Collections.nCopies(batch, ids), 1, greedy);
+      result.put("prefill_alike_tokens_per_second", Measuring.round(tokens / seconds[0], 1));
+    }
+    return result;
+  }
+
+  /** Prompts of one length that begin differently. */
+  private static int[] rotated(int[] ids, int by) {
+    int[] result = new int[ids.length];
+    Arrays.setAll(result, i -> ids[(i + by) % ids.length]);
+    return result;
+  }
+
+  /** Seconds to the first new token in [0], from there to the last in [1]. */
+  private double[] measure(
+      Generator generator, List<int[]> prompts, int newTokens, List<Integer> greedy) {
+    int batch = prompts.size();
     List<Double> prefill = new ArrayList<>();
     List<Double> decode = new ArrayList<>();
     for (int run = 0; run < runs; run++) {
@@ -143,18 +171,10 @@ public final class LoadAndGenerate implements Callable<Integer> {
       Measuring.progress("batch " + batch + ", run " + (run + 1));
     }
     int skipped = runs > 1 ? 1 : 0;
-    double prefillSeconds = Measuring.median(prefill.subList(skipped, runs));
-    double decodeSeconds = Measuring.median(decode.subList(skipped, runs));
-    Map<String, Object> result = new LinkedHashMap<>();
-    result.put("batch", batch);
-    result.put("prefill_seconds", Measuring.round(prefillSeconds, 4));
-    result.put(
-        "prefill_tokens_per_second", Measuring.round(batch * ids.length / prefillSeconds, 1));
-    if (newTokens > 1) {
-      result.put(
-          "decode_tokens_per_second", Measuring.round(batch * (newTokens - 1) / decodeSeconds, 1));
-    }
-    return result;
+    return new double[] {
+      Measuring.median(prefill.subList(skipped, runs)),
+      Measuring.median(decode.subList(skipped, runs))
+    };
   }
 
   private static int best(float[] scores) {

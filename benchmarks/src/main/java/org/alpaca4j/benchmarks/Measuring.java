@@ -22,12 +22,19 @@ final class Measuring {
   /** Environment variable with the wall-clock milliseconds at which this process was asked for. */
   static final String STARTED = "BENCHMARK_STARTED_MS";
 
-  static final ObjectMapper JSON = new ObjectMapper();
-
   /** Steps, or runs, at the beginning that are not timed. */
   static final int NOT_TIMED = 2;
 
   private Measuring() {}
+
+  /** Returns what reads and writes JSON; made on first use, since its classes take long to load. */
+  static ObjectMapper json() {
+    return Json.MAPPER;
+  }
+
+  private static final class Json {
+    static final ObjectMapper MAPPER = new ObjectMapper();
+  }
 
   /** Runs a command and ends the process with its exit code. */
   static void run(Callable<Integer> command, String... arguments) {
@@ -73,7 +80,7 @@ final class Measuring {
   /** Prints a report as the last line of the standard output. */
   static void emit(Map<String, Object> report) {
     try {
-      System.out.println(JSON.writeValueAsString(report));
+      System.out.println(json().writeValueAsString(report));
     } catch (JsonProcessingException e) {
       throw new UncheckedIOException(e);
     }

@@ -88,7 +88,7 @@ record Side(String name, List<String> command) {
             name + " ended with exit code " + code + (report == null ? ", no report" : ""));
       }
       Measuring.progress(report);
-      return Measuring.JSON
+      return Measuring.json()
           .readValue(report, ObjectNode.class)
           .put(PROCESS_SECONDS, Measuring.round(seconds, 3));
     } catch (IOException e) {

@@ -1,5 +1,7 @@
 package org.alpaca4j.benchmarks;
 
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -7,15 +9,20 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.GemmBackend;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.ExampleOrder;
 import org.alpaca4j.data.InstructionRecord;
+import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
 import org.alpaca4j.train.LearningRateSchedule;
 import org.alpaca4j.train.SftConfig;
 import org.alpaca4j.train.SftTrainer;
@@ -144,22 +151,30 @@ public final class TrainingStep implements Callable<Integer> {
     double attentionForward = 0;
     double attentionBackward = 0;
     double gigaFlops = 0;
+    List<Integer> computed = new ArrayList<>();
     LlamaDecoder decoder = (LlamaDecoder) lm.internals().decoder();
-    try (GemmFloor floor = new GemmFloor(lm.config(), precision.precision.dtype());
+    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
+        GemmFloor floor = new GemmFloor(lm.config(), precision.precision.dtype());
         AttentionTime attention = new AttentionTime(decoder, precision.precision.dtype())) {
-      for (TrainingListener.Step step : clock.timedSteps()) {
-        floor.layers(step.tokens());
-        floor.head(step.supervisedTokens());
+      List<PackedInput> inputs = new ArrayList<>();
+      for (int step = 0; step < clock.steps.size(); step++) {
+        inputs.add(packed(scope, decoder, dataset, step));
+        computed.add(inputs.get(step).tokens());
+      }
+      for (int step = clock.skipped; step < clock.steps.size(); step++) {
+        floor.layers(inputs.get(step).tokens(), inputs.get(step).outputs());
+        floor.head(clock.steps.get(step).supervisedTokens());
       }
       floor.measureAgain();
       for (int step = clock.skipped; step < clock.steps.size(); step++) {
-        double layers = floor.layers(clock.steps.get(step).tokens());
-        double head = floor.head(clock.steps.get(step).supervisedTokens());
-        double[] seconds = attention.seconds(lengths(dataset, step));
+        int tokens = inputs.get(step).tokens();
+        int outputs = inputs.get(step).outputs();
+        int supervised = clock.steps.get(step).supervisedTokens();
+        double layers = floor.layers(tokens, outputs);
+        double head = floor.head(supervised);
+        double[] seconds = attention.seconds(inputs.get(step));
         floors.add(layers + head);
-        gigaFlops +=
-            floor.gigaFlops(
-                clock.steps.get(step).tokens(), clock.steps.get(step).supervisedTokens());
+        gigaFlops += floor.gigaFlops(tokens, outputs, supervised);
         ratios.add(clock.seconds.get(step) / (layers + head));
         layerProducts += layers;
         headProducts += head;
@@ -167,6 +182,7 @@ public final class TrainingStep implements Callable<Integer> {
         attentionBackward += seconds[1];
       }
     }
+    report.put("tokens_computed_per_step", computed);
     report.put("gemm_floor_seconds_per_step_median", Measuring.round(Measuring.median(floors), 4));
     report.put("time_over_gemm_floor", Measuring.round(Measuring.median(ratios), 3));
 
@@ -204,16 +220,24 @@ public final class TrainingStep implements Callable<Integer> {
     report.put("calls_seconds_per_step", calls);
   }
 
-  /** Lengths of the examples of a step, in sequential order. */
-  private int[] lengths(SupervisedDataset dataset, int step) {
+  /** The examples of a step, in sequential order, as the decoder computes them. */
+  private PackedInput packed(
+      NDManager scope, LlamaDecoder decoder, SupervisedDataset dataset, int step) {
     int stepsPerEpoch = (dataset.size() + batch - 1) / batch;
     int from = step % stepsPerEpoch * batch;
     int to = Math.min(from + batch, dataset.size());
-    int[] lengths = new int[to - from];
-    for (int i = from; i < to; i++) {
-      lengths[i - from] = dataset.length(i);
-    }
-    return lengths;
+    PackedBatch examples =
+        PackedBatch.of(IntStream.range(from, to).mapToObj(dataset::get).toList());
+    int[] starts = examples.cumulativeLengths();
+    int[] lengths =
+        IntStream.range(0, examples.size()).map(e -> starts[e + 1] - starts[e]).toArray();
+    int[] supervised =
+        IntStream.range(0, examples.size())
+            .flatMap(e -> IntStream.range(starts[e], starts[e + 1] - 1))
+            .filter(at -> examples.labels()[at + 1] != SupervisedExample.IGNORE_INDEX)
+            .toArray();
+    return decoder.pack(
+        scope, examples.inputIds(), lengths, supervised, precision.precision.dtype());
   }
 
   /** How numbers are called on the command line. */

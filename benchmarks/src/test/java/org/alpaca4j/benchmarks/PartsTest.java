@@ -3,9 +3,13 @@ package org.alpaca4j.benchmarks;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -27,9 +31,12 @@ class PartsTest {
       value = DType.class,
       names = {"F32", "BF16"})
   void attentionRunsAlone(DType dtype) {
-    try (LlamaDecoder decoder = new LlamaDecoder(CONFIG, Device.cpu());
+    try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
+        LlamaDecoder decoder = new LlamaDecoder(CONFIG, Device.cpu());
         AttentionTime attention = new AttentionTime(decoder, dtype)) {
-      assertThat(attention.seconds(new int[] {5, 3})).hasSize(2).doesNotContain(0);
+      PackedInput input =
+          decoder.pack(scope, IntStream.range(0, 8).toArray(), new int[] {5, 3}, null, dtype);
+      assertThat(attention.seconds(input)).hasSize(2).doesNotContain(0);
     }
   }
 
@@ -39,9 +46,9 @@ class PartsTest {
       names = {"F32", "BF16"})
   void matrixProductsRunAlone(DType dtype) {
     try (GemmFloor floor = new GemmFloor(CONFIG, dtype)) {
-      double layers = floor.layers(40);
+      double layers = floor.layers(40, 7);
       floor.measureAgain();
-      assertThat(floor.layers(40)).isPositive().isLessThanOrEqualTo(layers);
+      assertThat(floor.layers(40, 7)).isPositive().isLessThanOrEqualTo(layers);
       assertThat(floor.head(7)).isPositive();
     }
   }

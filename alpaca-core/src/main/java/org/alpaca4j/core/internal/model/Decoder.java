@@ -24,15 +24,17 @@ public interface Decoder extends AutoCloseable {
   List<UnitLayout> units();
 
   /**
-   * Puts examples side by side.
+   * Puts examples side by side, what they begin with alike once.
    *
    * @param ids token ids of all examples, one after the other
    * @param lengths tokens of each example
+   * @param wanted places in {@code ids} at which the last layer's output will be read, at least
+   *     one; null: all
    * @param dtype of the weights that will be used
    * @throws IllegalArgumentException if an example is empty, the lengths do not add up to the ids,
    *     or an id is not in the vocabulary
    */
-  PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype);
+  PackedInput pack(NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype);
 
   /** Returns the first layer's input. */
   NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding);
@@ -41,7 +43,7 @@ public interface Decoder extends AutoCloseable {
   void embedBackward(PackedInput input, NDArray dx, UnitTensors gradient);
 
   /**
-   * Returns a layer's output.
+   * Returns a layer's output; the last one's has {@link PackedInput#outputs} rows.
    *
    * @param exact spend a few percent of the time on rounding as transformers does; false where {@link
    *     #layerBackward} will compute the same again
@@ -49,10 +51,7 @@ public interface Decoder extends AutoCloseable {
   NDArray layer(
       NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact);
 
-  /**
-   * Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} fills; the first
-   * is the layer's output.
-   */
+  /** Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} fills. */
   List<Long> roomWidths();
 
   /**
@@ -64,9 +63,10 @@ public interface Decoder extends AutoCloseable {
   /**
    * Computes a layer and keeps what {@link #layerBackward} needs.
    *
-   * @param room tensors of {@link #roomWidths}, overwritten; the first becomes the output
+   * @param room tensors of {@link #roomWidths}, overwritten
    * @param scratch tensors of {@link #scratchWidths}, overwritten
-   * @return what else the backward pass needs; small
+   * @return the output, which lies in {@code room}; then what else the backward pass needs, which
+   *     is small
    */
   NDList layerKeeping(
       NDManager scope,
@@ -83,7 +83,8 @@ public interface Decoder extends AutoCloseable {
    * @param room as {@link #layerKeeping} left it; without {@code more} it is computed again, and
    *     overwritten
    * @param scratch tensors of {@link #scratchWidths}, overwritten
-   * @param more what {@link #layerKeeping} returned; null: compute the layer again, from x
+   * @param more what {@link #layerKeeping} returned after the output; null: compute the layer
+   *     again, from x
    * @param accumulate add to the gradients, instead of overwriting them
    */
   NDArray layerBackward(
@@ -106,25 +107,23 @@ public interface Decoder extends AutoCloseable {
   NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
 
   /**
-   * Allocates what {@link #losses} and {@link #headBackward} overwrite: the logits of so many
-   * positions at once.
-   *
-   * @param dtype of the hidden states
+   * Returns the width of the tensor [positions, width], in the dtype of the hidden states, that
+   * {@link #losses} and {@link #headBackward} overwrite; they work on so many positions at once.
    */
-  NDArray[] lossRoom(NDManager manager, int positions, DType dtype);
+  long lossRoomWidth();
 
   /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
    * layer's output.
    *
-   * @param room from {@link #lossRoom}
+   * @param room [positions, {@link #lossRoomWidth}]
    */
   NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head);
 
@@ -139,7 +138,7 @@ public interface Decoder extends AutoCloseable {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

@@ -4,9 +4,9 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,13 +32,20 @@ public final class LlamaDecoder implements Decoder {
   /** On an accelerator, fewer and larger products are better. */
   private static final long BLOCK_ELSEWHERE = 1024;
 
+  /** Logits of which the losses are computed at once: 4 MiB in fp32. */
+  private static final long LOGITS_ON_CPU = 1 << 20;
+
+  private static final long ALL = Integer.MAX_VALUE;
+
   private final ModelConfig config;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram program;
   private final List<UnitLayout> units;
+  private final long longestShared;
   private final NDArray zero;
   private final NDArray one;
+  private final NDArray all;
   private final NDArray[] windows;
   private final NDArray rotaryScale;
   private final float[] frequencies;
@@ -62,6 +69,7 @@ public final class LlamaDecoder implements Decoder {
   LlamaDecoder(ModelConfig config, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.config = config;
+    longestShared = cpuKernel ? longestByProducts : Long.MAX_VALUE;
     LlamaLayout layout = LlamaLayout.of(config);
     constants.put("heads", (long) config.numAttentionHeads());
     constants.put("kv_heads", (long) config.numKeyValueHeads());
@@ -72,6 +80,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
     constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
+    constants.put(
+        "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / config.vocabSize()) : ALL);
     constants.put("scale", 1 / Math.sqrt(config.headDim()));
     constants.putAll(layout.places());
     units = layout.units();
@@ -79,6 +89,7 @@ public final class LlamaDecoder implements Decoder {
     program = TorchProgram.load(device, LlamaDecoder.class, constants, "llama.py");
     zero = onCpu(0f);
     one = onCpu(1f);
+    all = manager.create(new long[0]);
     windows = new NDArray[config.numHiddenLayers()];
     for (int layer = 0; layer < windows.length; layer++) {
       windows[layer] = onCpu(new long[] {config.slidingWindow(layer).orElse(0)});
@@ -115,35 +126,48 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public PackedInput pack(NDManager scope, int[] ids, int[] lengths, DType dtype) {
-    int tokens = ids.length;
+  public PackedInput pack(
+      NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype) {
     requireFitting(ids, lengths);
-    long[] wide = new long[tokens];
-    float[] positions = new float[tokens];
-    long[] wideLengths = new long[lengths.length];
-    int at = 0;
-    for (int example = 0; example < lengths.length; example++) {
-      wideLengths[example] = lengths[example];
-      for (int position = 0; position < lengths[example]; position++, at++) {
-        wide[at] = ids[at];
-        positions[at] = position;
-      }
-    }
+    boolean perExample = hasFrequenciesPerExample(lengths);
+    PrefixTree tree = PrefixTree.of(ids, lengths, perExample ? 0 : longestShared);
     NDArray like = Tensors.zeros(scope, 1, dtype);
     NDList rotary =
         program.call(
             scope,
             "rotary",
-            scope.create(positions),
-            frequencies(scope, lengths, tokens),
+            scope.create(floats(tree.positions())),
+            perExample
+                ? frequenciesPerExample(scope, lengths, tree.size())
+                : scope.create(frequencies, new Shape(1, frequencies.length)),
             rotaryScale,
             like);
+    long[] segments = tree.segments();
+    int[] places = tree.rows();
+    int[] outputs = {};
+    if (wanted != null) {
+      int[] tokens = Arrays.stream(wanted).map(at -> tree.rows()[at]).toArray();
+      int[] read = Arrays.stream(tokens).sorted().distinct().toArray();
+      places = Arrays.stream(tokens).map(token -> Arrays.binarySearch(read, token)).toArray();
+      outputs = read;
+    }
     return new PackedInput(
-        scope.create(wide),
+        scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),
         rotary.get(0),
         rotary.get(1),
-        scope.create(wideLengths).toDevice(Device.cpu(), false),
-        tokens);
+        scope.create(segments, new Shape(segments.length / 2, 2)).toDevice(Device.cpu(), false),
+        scope.create(Arrays.stream(outputs).asLongStream().toArray()),
+        wanted == null ? tree.size() : outputs.length,
+        places,
+        tree.rows());
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
   }
 
   /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
@@ -173,21 +197,15 @@ public final class LlamaDecoder implements Decoder {
     }
   }
 
-  /**
-   * Inverse frequencies: [1, headDim / 2], or a row per token where they depend on the length of
-   * the example (dynamic scaling beyond the trained length).
-   */
-  private NDArray frequencies(NDManager scope, int[] lengths, int tokens) {
+  /** Dynamic scaling depends on an example's length, beyond the trained one. */
+  private boolean hasFrequenciesPerExample(int[] lengths) {
+    return config.ropeScaling().type() == RopeScaling.Type.DYNAMIC
+        && Arrays.stream(lengths).anyMatch(length -> length > config.maxPositionEmbeddings());
+  }
+
+  /** Inverse frequencies, a row per token: [tokens, headDim / 2]. */
+  private NDArray frequenciesPerExample(NDManager scope, int[] lengths, int tokens) {
     int half = frequencies.length;
-    boolean perExample = false;
-    if (config.ropeScaling().type() == RopeScaling.Type.DYNAMIC) {
-      for (int length : lengths) {
-        perExample |= length > config.maxPositionEmbeddings();
-      }
-    }
-    if (!perExample) {
-      return scope.create(frequencies, new Shape(1, half));
-    }
     float[] rows = new float[tokens * half];
     int token = 0;
     for (int length : lengths) {
@@ -209,6 +227,11 @@ public final class LlamaDecoder implements Decoder {
     program.run("embed_backward", input.ids(), dx, gradient.argument(0));
   }
 
+  /** Every layer's output is read whole by the next one. */
+  private NDArray wanted(int layer, PackedInput input) {
+    return layer == config.numHiddenLayers() - 1 ? input.wanted() : all;
+  }
+
   @Override
   public NDArray layer(
       NDManager scope,
@@ -223,7 +246,8 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
+        wanted(layer, input),
         windows[layer],
         exact ? one : zero,
         weights.arguments());
@@ -261,7 +285,8 @@ public final class LlamaDecoder implements Decoder {
         x,
         input.cos(),
         input.sin(),
-        input.lengths(),
+        input.segments(),
+        wanted(layer, input),
         windows[layer],
         weights.arguments(),
         room,
@@ -288,7 +313,8 @@ public final class LlamaDecoder implements Decoder {
                 dz,
                 input.cos(),
                 input.sin(),
-                input.lengths(),
+                input.segments(),
+                wanted(layer, input),
                 windows[layer],
                 accumulate ? one : zero,
                 weights.arguments(),
@@ -318,14 +344,8 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public NDArray[] lossRoom(NDManager manager, int positions, DType dtype) {
-    Shape shape = new Shape(positions, config.vocabSize());
-    NDArray logits = manager.create(shape, DataType.FLOAT32);
-    if (dtype == DType.F32) {
-      return new NDArray[] {logits};
-    }
-    NDArray flat = Tensors.empty(manager, shape.size(), dtype);
-    return new NDArray[] {logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))};
+  public long lossRoomWidth() {
+    return config.vocabSize();
   }
 
   @Override
@@ -334,7 +354,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head) {
     return program.callForOne(
@@ -348,7 +368,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

@@ -232,20 +232,35 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
       int[] ids = new int[tokens];
       int[] lengths = new int[rows];
+      int[] lasts = new int[rows];
       pads = new int[rows];
       int at = 0;
       for (int row = 0; row < rows; row++) {
         System.arraycopy(prompts[row], 0, ids, at, prompts[row].length);
         at += prompts[row].length;
         lengths[row] = prompts[row].length;
+        lasts[row] = at - 1;
         pads[row] = length - prompts[row].length;
       }
       capacity = length + Math.min(steps, FIRST_STEPS);
       cache = allocate(rows, capacity);
       describePads();
       try (NDManager step = scope.newSubManager()) {
-        PackedInput input = model.decoder().pack(step, ids, lengths, model.dtype());
-        keep(call(scope, "prefill", input.ids(), input.cos(), input.sin(), input.lengths(), cache));
+        PackedInput input = model.decoder().pack(step, ids, lengths, lasts, model.dtype());
+        long[] ends = Arrays.stream(lasts).mapToLong(last -> last + 1).toArray();
+        keep(
+            call(
+                scope,
+                "prefill",
+                input.ids(),
+                input.cos(),
+                input.sin(),
+                input.segments(),
+                input.wanted(),
+                step.create(Arrays.stream(input.places()).asLongStream().toArray()),
+                step.create(Arrays.stream(input.rows()).asLongStream().toArray()),
+                step.create(ends).toDevice(Device.cpu(), false),
+                cache));
       }
     }
 

@@ -87,7 +87,7 @@ public final class LoadedModel implements AutoCloseable {
       List<Path> paths = new ArrayList<>();
       List<NDArray> files = new ArrayList<>();
       for (UnitLayout layout : decoder.units()) {
-        UnitTensors unit = UnitTensors.zeros(manager, layout, dtype);
+        UnitTensors unit = UnitTensors.empty(manager, layout, dtype, dtype); // all of it is read
         units.add(unit);
         List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {

@@ -1,7 +1,10 @@
 # The Llama-like decoder layer, its loss head and its embedding: forward, and backward written out by hand.
 #
-# Tokens of several examples lie one after the other ("packed"): [tokens, ...], no padding. `lengths` holds the number
-# of tokens of each example; attention never crosses examples. `cos` and `sin` are [tokens, 1, head_dim / 2].
+# Tokens of several examples lie one after the other ("packed"): [tokens, ...], no padding. What examples begin with
+# alike is there once: `segments` [segments, 2] holds each segment's number of tokens and the segment that it continues,
+# or -1. Attention sees a segment and what it continues, nothing else. `cos` and `sin` are [tokens, 1, head_dim / 2].
+# `wanted` are the tokens whose output somebody reads, in the last layer those of the head; empty: all. A layer does for
+# the others what attention needs, and its output has the wanted rows only.
 #
 # A layer's weights come as one list: input norm, qkv, o, post-attention norm, gate_up, down, then what the
 # configuration adds, at the places given by the constants at_*:
@@ -109,6 +112,16 @@ def first_key(query: int, window: int) -> int:
     return max(0, query + 1 - window) if window > 0 else 0
 
 
+def rows(x: Tensor, wanted: Tensor) -> Tensor:
+    """The wanted rows of x."""
+    return x if wanted.numel() == 0 else x.index_select(0, wanted)
+
+
+def in_rows(x: Tensor, wanted: Tensor, like: Tensor) -> Tensor:
+    """The opposite: x in the wanted rows of a tensor like another, 0 elsewhere."""
+    return x if wanted.numel() == 0 else torch.zeros_like(like).index_copy_(0, wanted, x)
+
+
 def grouped(x: Tensor, dtype: int) -> Tensor:
     """[kv_heads, group, n, head_dim] -> [kv_heads, group * n, head_dim], a copy in the order of the new shape."""
     return x.to(dtype, copy=True, memory_format=0).view([x.size(0), x.size(1) * x.size(2), x.size(3)])
@@ -144,27 +157,19 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     return x.unsqueeze(1).expand([self.kv_heads, self.group, x.size(1), self.head_dim])
 
   def flash(self, n: int) -> bool:
-    """Whether PyTorch's CPU kernel is used, which needs no memory for the scores; for short examples products are
-    several times faster."""
+    """Whether PyTorch's CPU kernel is used for n keys: it needs no memory for the scores, but for short examples products
+    are several times faster. Such examples are one segment each: the kernel wants as many queries as keys."""
     return self.cpu_kernel and n > self.longest_by_products
 
-  def longest_product(self, lengths: List[int]) -> int:
-    """The longest example whose attention is computed by products; 0 if there is none."""
-    longest = 0
-    for n in lengths:
-      if not self.flash(n):
-        longest = max(longest, n)
-    return longest
-
   def blocks(self, n: int) -> List[int]:
-    """Where an example's queries are cut: a block is computed with the keys that it sees, so about half is left out."""
+    """Where n queries are cut: a block is computed with the keys that it sees, so about half is left out."""
     count = max(1, (n + self.block // 2) // self.block)
     return [n * i // count for i in range(count + 1)]
 
   def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, exact: bool, out: Tensor) -> Tensor:
-    """Attention of one example by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v
-    [kv_heads, n, head_dim], mask for at least n positions. Scores and their softmax are fp32. PyTorch, when it computes
-    grouped queries by products, shares the scale between q and k."""
+    """Attention by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v [kv_heads, m,
+    head_dim], the queries being the last n of m positions; mask for at least m positions. Scores and their softmax are
+    fp32. PyTorch, when it computes grouped queries by products, shares the scale between q and k."""
     part = k.size(1)
     scale = self.scale
     k6 = k.to(6)
@@ -172,35 +177,35 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
       part = __torch__.part(part)
       scale = self.scale ** 0.5
       k6 = k6 * scale
+    before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
-      s = __torch__.first_key(a, window)
+      s, e = __torch__.first_key(before + a, window), before + b
       q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(scale)
-      p = __torch__.probabilities(q6, k6[:, s:b], mask[a:b, s:b])
-      out[:, :, a:b].copy_(__torch__.weighted_sum(p.to(v.dtype), v[:, s:b], part).view([self.kv_heads, self.group, b - a, self.head_dim]))
+      p = __torch__.probabilities(q6, k6[:, s:e], mask[before + a:e, s:e])
+      out[:, :, a:b].copy_(__torch__.weighted_sum(p.to(v.dtype), v[:, s:e], part).view([self.kv_heads, self.group, b - a, self.head_dim]))
     return out
 
-  def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor, dk: Tensor, dv: Tensor) -> Tensor:
-    """Gradients of q, k and v, into tensors of their shapes; probabilities are computed again."""
+  def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor) -> Tuple[Tensor, Tensor]:
+    """Writes q's gradient; returns those of k and v, fp32. Probabilities are computed again."""
     k6 = k.to(6)
-    dk6 = torch.zeros(k.shape, dtype=6, device=k.device)
-    dv6 = torch.zeros(v.shape, dtype=6, device=v.device)
+    dk = torch.zeros(k.shape, dtype=6, device=k.device)
+    dv = torch.zeros(v.shape, dtype=6, device=v.device)
+    before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
-      s = __torch__.first_key(a, window)
+      s, e = __torch__.first_key(before + a, window), before + b
       q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
       d = __torch__.grouped(do[:, :, a:b], do.dtype)
-      p = __torch__.probabilities(q6, k6[:, s:b], mask[a:b, s:b])
-      dv6[:, s:b].add_(torch.bmm(p.to(v.dtype).transpose(1, 2), d))
-      dp = torch.bmm(d, v[:, s:b].transpose(1, 2)).to(6)
+      p = __torch__.probabilities(q6, k6[:, s:e], mask[before + a:e, s:e])
+      dv[:, s:e].add_(torch.bmm(p.to(v.dtype).transpose(1, 2), d))
+      dp = torch.bmm(d, v[:, s:e].transpose(1, 2)).to(6)
       ds = torch._softmax_backward_data(dp, p, 2, 6, grad_input=dp).to(k.dtype)
-      dk6[:, s:b].add_(torch.bmm(ds.transpose(1, 2), q6.to(k.dtype)))
-      dq[:, :, a:b].copy_(torch.bmm(ds, k[:, s:b]).mul_(self.scale).view([self.kv_heads, self.group, b - a, self.head_dim]))
-    dk.copy_(dk6)
-    dv.copy_(dv6)
-    return dq
+      dk[:, s:e].add_(torch.bmm(ds.transpose(1, 2), q6.to(k.dtype)))
+      dq[:, :, a:b].copy_(torch.bmm(ds, k[:, s:e]).mul_(self.scale).view([self.kv_heads, self.group, b - a, self.head_dim]))
+    return dk, dv
 
   def flash_attention(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tuple[Tensor, Tensor]:
     """Attention of one example, as product_attention; returns output and log-sum-exp."""
@@ -220,49 +225,93 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
           do, q, self.shared(k), self.shared(v), o, lse, 0.0, True)
     return dq, dk.sum([1]), dv.sum([1])
 
-  def attention(self, qkv: Tensor, lengths: List[int], window: int, exact: bool, out: Tensor) -> List[Tensor]:
+  def spans(self, segments: Tensor) -> List[List[int]]:
+    """For each segment the spans of tokens that its last one sees: start and end, start and end, ...; its own last."""
+    spans = annotate(List[List[int]], [])
+    start = 0
+    for i in range(segments.size(0)):
+      end = start + int(segments[i, 0])
+      parent = int(segments[i, 1])
+      own = [start, end]
+      spans.append(own if parent < 0 else spans[parent] + own)
+      start = end
+    return spans
+
+  def keys_seen(self, spans: List[int]) -> int:
+    m = 0
+    for i in range(len(spans) // 2):
+      m += spans[2 * i + 1] - spans[2 * i]
+    return m
+
+  def longest_product(self, spans: List[List[int]]) -> int:
+    """The most keys for which attention is computed by products."""
+    longest = 0
+    for segment in spans:
+      m = self.keys_seen(segment)
+      if not self.flash(m):
+        longest = max(longest, m)
+    return longest
+
+  def seen(self, x: Tensor, spans: List[int]) -> Tensor:
+    """The spans' rows of x [tokens, kv_heads, head_dim] as [kv_heads, m, head_dim]."""
+    if len(spans) == 2:
+      return self.keys(x[spans[0]:spans[1]])
+    return self.keys(torch.cat([x[spans[2 * i]:spans[2 * i + 1]] for i in range(len(spans) // 2)]))
+
+  def add_to_seen(self, x: Tensor, spans: List[int], value: Tensor) -> Tensor:
+    """Adds value [kv_heads, m, head_dim] to the spans' rows of x [tokens, kv_heads, head_dim]."""
+    at = 0
+    for i in range(len(spans) // 2):
+      rows = x[spans[2 * i]:spans[2 * i + 1]]
+      self.keys(rows).add_(value[:, at:at + rows.size(0)])
+      at += rows.size(0)
+    return x
+
+  def attention(self, qkv: Tensor, segments: Tensor, window: int, exact: bool, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
-    example's log-sum-exp, or nothing in its place where backward does not need it."""
+    segment's log-sum-exp, or nothing in its place where backward does not need it."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
     heads = out.view([qkv.size(0), self.heads, self.head_dim])
-    mask = __torch__.attention_mask(self.longest_product(lengths), window, qkv)
+    spans = self.spans(segments)
+    mask = __torch__.attention_mask(self.longest_product(spans), window, qkv)
     result = annotate(List[Tensor], [])
-    start = 0
-    for n in lengths:
-      end = start + n
-      qs, ks, vs = self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end])
-      if self.flash(n):
+    for span in spans:
+      start, end = span[len(span) - 2], span[len(span) - 1]
+      qs, ks, vs = self.queries(q[start:end]), self.seen(k, span), self.seen(v, span)
+      if self.flash(ks.size(1)):
         o, lse = self.flash_attention(qs, ks, vs, window)
         self.queries(heads[start:end]).copy_(o)
         result.append(lse)
       else:
         self.product_attention(qs, ks, vs, mask, window, exact, self.queries(heads[start:end]))
         result.append(torch.empty([0], dtype=6, device=out.device))
-      start = end
     return result
 
-  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], lengths: List[int], window: int, dqkv: Tensor) -> Tensor:
+  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], segments: Tensor, window: int, dqkv: Tensor) -> Tensor:
     """Gradient of the rotated qkv, into dqkv of its shape; do and out [tokens, heads * head_dim]."""
     tokens = qkv.size(0)
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
     out = out.view([tokens, self.heads, self.head_dim])
     do = do.view([tokens, self.heads, self.head_dim])
     dq, dk, dv = dqkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-    mask = __torch__.attention_mask(self.longest_product(lengths), window, qkv)
-    start = 0
-    for i in range(len(lengths)):
-      end = start + lengths[i]
-      qs, ks, vs = self.queries(q[start:end]), self.keys(k[start:end]), self.keys(v[start:end])
-      gq, gk, gv = self.queries(dq[start:end]), self.keys(dk[start:end]), self.keys(dv[start:end])
-      dos = self.queries(do[start:end])
-      if self.flash(lengths[i]):
+    dk6 = torch.zeros(k.shape, dtype=6, device=k.device)
+    dv6 = torch.zeros(v.shape, dtype=6, device=v.device)
+    spans = self.spans(segments)
+    mask = __torch__.attention_mask(self.longest_product(spans), window, qkv)
+    for i in range(len(spans)):
+      span = spans[i]
+      start, end = span[len(span) - 2], span[len(span) - 1]
+      qs, ks, vs = self.queries(q[start:end]), self.seen(k, span), self.seen(v, span)
+      gq, dos = self.queries(dq[start:end]), self.queries(do[start:end])
+      if self.flash(ks.size(1)):
         a, b, c = self.flash_attention_backward(dos, qs, ks, vs, self.queries(out[start:end]), lse[i], window)
         gq.copy_(a)
-        gk.copy_(b)
-        gv.copy_(c)
       else:
-        self.product_attention_backward(dos, qs, ks, vs, mask, window, gq, gk, gv)
-      start = end
+        b, c = self.product_attention_backward(dos, qs, ks, vs, mask, window, gq)
+      self.add_to_seen(dk6, span, b)
+      self.add_to_seen(dv6, span, c)
+    dk.copy_(dk6)
+    dv.copy_(dv6)
     return dqkv
 
   def project(self, x: Tensor, weight: Tensor, weights: List[Tensor], at_bias: int, exact: bool, out: Tensor) -> Tensor:
@@ -319,51 +368,52 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
   def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
     return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
 
-  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: List[int], window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor], exact: bool) -> List[Tensor]:
-    """Writes into `room` and returns what else `backward` wants: (q, k before their norms,) each example's lse."""
-    z, qkv, out, gate_up = room[0], room[1], room[2], room[3]
-    s, a, b = scratch[0], scratch[1], scratch[2]
-    h = __torch__.rms_norm(x, weights[0], self.eps, exact, a)
+  def layer(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: int, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor], exact: bool) -> List[Tensor]:
+    """Writes into `room`; returns the output, which lies in there, and what else `backward` wants: (q, k before their
+    norms,) each segment's lse."""
+    qkv, out = room[1], room[2]
+    h = __torch__.rms_norm(x, weights[0], self.eps, exact, scratch[1])
     self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
-    lse = self.attention(heads, lengths, window, exact, out)
+    lse = self.attention(heads, segments, window, exact, out)
+    x, out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
+    z, gate_up = room[0][:x.size(0)], room[3][:x.size(0)]
+    s, a, b = [t[:x.size(0)] for t in scratch[:3]]
     y = self.after_attention(x, out, weights, exact, b)
     h = __torch__.rms_norm(y, weights[3], self.eps, exact, a)
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
-    return before + lse
+    return [z] + before + lse
 
-  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
+  def forward(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
     """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which is not."""
     torch.set_grad_enabled(False)
-    room = self.room(x)
-    self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, self.forward_scratch(x), bool(exact))
-    return room[0]
+    return self.layer(x, cos, sin, segments, wanted, int(window), weights, self.room(x), self.forward_scratch(x), bool(exact))[0]
 
-  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
-    """One layer into `room`; returns what `backward` wants besides it."""
+  def forward_keeping(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, weights: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> List[Tensor]:
+    """One layer, as `layer`."""
     torch.set_grad_enabled(False)
-    return self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch, False)
+    return self.layer(x, cos, sin, segments, wanted, int(window), weights, room, scratch, False)
 
-  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
+  def backward_recomputing(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor]) -> Tensor:
     """As `backward`, from the layer's input alone; `room` is overwritten."""
     torch.set_grad_enabled(False)
-    more = self.layer(x, cos, sin, self.ints(lengths), int(window), weights, room, scratch, False)
-    return self.backward(x, dz, cos, sin, lengths, window, beta, weights, gradients, room, scratch, more)
+    more = self.layer(x, cos, sin, segments, wanted, int(window), weights, room, scratch, False)[1:]
+    return self.backward(x, dz, cos, sin, segments, wanted, window, beta, weights, gradients, room, scratch, more)
 
-  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
+  def backward(self, x: Tensor, dz: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, beta: Tensor, weights: List[Tensor], gradients: List[Tensor], room: List[Tensor], scratch: List[Tensor], more: List[Tensor]) -> Tensor:
     """Gradient of the layer's input; the weights' gradients go into `gradients`. `room` and `more` are what `layer`
-    filled and returned. dz is not changed. `scratch` is memory for what lives no longer than this call."""
+    filled and returned behind the output. dz is not changed. `scratch` is memory for what lives no longer than this call."""
     torch.set_grad_enabled(False)
     factor = float(beta)
-    examples = self.ints(lengths)
-    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3]
-    lse = more[len(more) - len(examples):]
-    s, a, b, m, c, do, dqkv, dgate_up = scratch
+    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3][:dz.size(0)]
+    lse = more[len(more) - segments.size(0):]
+    wanted_x, wanted_out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
+    s, a, b, m, c, do, dqkv, dgate_up = [t[:dz.size(0)] for t in scratch]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
@@ -375,7 +425,7 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(x, out, weights, False, a)
+    y = self.after_attention(wanted_x, wanted_out, weights, False, a)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse, b)
     __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)
@@ -384,10 +434,11 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], factor, a).add_(dz)
 
     # Attention: y = x + o(attention(rotate(qkv(norm(x)))))
-    __torch__.add_weight_gradient(gradients[2], dy, out, factor)
+    __torch__.add_weight_gradient(gradients[2], dy, wanted_out, factor)
     self.add_bias_gradient(gradients, self.at_o_bias, dy, factor)
-    torch.mm(dy, weights[2], out=do)
-    dheads = self.attention_backward(do, qkv, out, lse, examples, int(window), dqkv.view(qkv.shape))
+    do = __torch__.in_rows(torch.mm(dy, weights[2], out=do), wanted, out)
+    b, c, dqkv = scratch[2], scratch[4], scratch[6]
+    dheads = self.attention_backward(do, qkv, out, lse, segments, int(window), dqkv.view(qkv.shape))
     __torch__.rotate_(dheads[:, :self.heads + self.kv_heads], cos, sin, -1.0)
     if self.at_head_norms >= 0:
       self.normalize_heads_backward(dheads, more[:2], weights, gradients, factor)
@@ -396,13 +447,7 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     __torch__.add_weight_gradient(gradients[1], dqkv, torch.mul(n, weights[0], out=c), factor)
     self.add_bias_gradient(gradients, self.at_qkv_bias, dqkv, factor)
     dh = torch.mm(dqkv, weights[1], out=c)
-    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], factor, torch.empty_like(x)).add_(dy)
-
-  def ints(self, x: Tensor) -> List[int]:
-    values = annotate(List[int], [])
-    for i in range(x.size(0)):
-      values.append(int(x[i]))
-    return values
+    return __torch__.normalize_backward(dh, n, inverse, weights[0], gradients[0], factor, torch.empty_like(x)).add_(__torch__.in_rows(dy, wanted, x))
 
   def embed(self, ids: Tensor, embedding: Tensor) -> Tensor:
     """[tokens] -> [tokens, hidden]."""
@@ -430,39 +475,39 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     room = torch.empty([h.size(0), head.size(0)], dtype=h.dtype, device=h.device)
     return __torch__.product(h, head, True, room).to(6)
 
-  def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-    """Turns fp32 logits [n, vocabulary] into probabilities, in place; returns -log p of the targets [n, 1].
+  def chunk_losses(self, h: Tensor, targets: Tensor, scale: float, head: Tensor, logits: Tensor) -> Tensor:
+    """-log p of the targets [n, 1], fp32. If `scale` is not 0, the logits [n, vocabulary], of h's dtype, become the
+    gradient of `scale` * the sum of that. A few rows at once in fp32, so that they stay in the processor's cache.
 
     The sum of exponentials is taken by an ordinary (pairwise) sum: PyTorch's own fp32 softmax on the CPU adds them
     up one after the other, which leaves the loss 8e-6 low for large vocabularies."""
-    target = logits.gather(1, targets)
-    largest = logits.amax([1], keepdim=True)
-    total = logits.sub_(largest).exp_().sum([1], keepdim=True)
-    logits.mul_(total.reciprocal())
-    return largest + total.log() - target
+    torch.mm(h, head.t(), out=logits)
+    losses = torch.empty(targets.shape, dtype=6, device=h.device)
+    for start in range(0, h.size(0), self.loss_rows):
+      end = min(start + self.loss_rows, h.size(0))
+      at = targets[start:end]
+      y = logits[start:end].to(6)  # the same memory if it is fp32
+      target = y.gather(1, at)
+      largest = y.amax([1], keepdim=True)
+      total = y.sub_(largest).exp_().sum([1], keepdim=True)
+      losses[start:end].copy_(largest + total.log() - target)
+      if scale != 0.0:
+        y.mul_(scale / total).scatter_add_(1, at, torch.full_like(target, -scale))
+        logits[start:end].copy_(y)
+    return losses
 
-  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: List[Tensor], norm: Tensor, head: Tensor) -> Tensor:
+  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: Tensor, norm: Tensor, head: Tensor) -> Tensor:
     """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32. In chunks of the rows
-    of room: logits [chunk, vocabulary] fp32, and the same in x's dtype if that is another."""
+    of `room`, logits [chunk, vocabulary] in x's dtype."""
     torch.set_grad_enabled(False)
     h = self.final_norm(x.index_select(0, rows), norm)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      start = end
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], 0.0, head, room[:end - start]))
     return losses.squeeze(1)
 
-  def head_logits(self, h: Tensor, head: Tensor, room: List[Tensor]) -> Tensor:
-    """fp32 logits of a chunk, in `room`."""
-    logits = room[0][:h.size(0)]
-    if h.dtype == 6:
-      return torch.mm(h, head.t(), out=logits)
-    return logits.copy_(torch.mm(h, head.t(), out=room[1][:h.size(0)]))
-
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: List[Tensor], norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: Tensor, norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
     """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
     gradients go into dnorm and dhead. `room` is as for head_loss."""
     torch.set_grad_enabled(False)
@@ -472,19 +517,14 @@ def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
     n = __torch__.normalize(xs, inverse, torch.empty_like(xs))
     h = n * norm
     dh = torch.empty_like(h)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      minus = torch.full([end - start, 1], -1.0, dtype=6, device=x.device)
-      logits.scatter_add_(1, targets[start:end], minus).mul_(scale)
-      dlogits = logits if h.dtype == 6 else room[1][:end - start].copy_(logits)
-      torch.mm(dlogits, head, out=dh[start:end])
-      __torch__.add_weight_gradient(dhead, dlogits, h[start:end], b)
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      logits = room[:end - start]
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], float(scale), head, logits))
+      torch.mm(logits, head, out=dh[start:end])
+      __torch__.add_weight_gradient(dhead, logits, h[start:end], b)
       b = 1.0
-      start = end
     dxs = __torch__.normalize_backward(dh, n, inverse, norm, dnorm, float(beta), h)
-    dx = torch.zeros_like(x).index_copy_(0, rows, dxs)
+    dx = torch.zeros_like(x).index_add_(0, rows, dxs)  # examples may share a row
     return losses.squeeze(1), dx

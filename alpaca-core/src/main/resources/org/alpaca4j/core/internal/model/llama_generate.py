@@ -103,32 +103,37 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     logits = self.product(h, 4 * self.layers, self.head_matrix()).to(6)
     return torch.argmax(logits, 1), logits
 
-  def prefill(self, ids: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
-    """Reads packed prompts; fills the cache up to the longest one's length."""
+  def prefill(self, ids: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, places: Tensor, rows: Tensor, ends: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
+    """Reads packed prompts; fills the cache up to the longest one's length. places [prompts]: where the last of each
+    stands among the wanted; rows [tokens of all prompts]: where each stands among the ids; ends [prompts] on the CPU:
+    where each prompt ends in rows."""
     torch.set_grad_enabled(False)
     x = torch.embedding(self.weights[0], ids)
-    counts = self.ints(lengths)
-    longest = max(counts)
+    prompts = annotate(List[Tensor], [])
+    start = 0
+    for i in range(ends.size(0)):
+      end = int(ends[i])
+      prompts.append(rows[start:end])
+      start = end
+    longest = max([prompt.size(0) for prompt in prompts])
     layers = cache.unbind(0)
     room = self.room(x)
     scratch = self.forward_scratch(x)
     for i in range(self.layers):
       at = 1 + i * self.per_layer
-      self.layer(x, cos, sin, counts, self.windows[i], self.weights[at:at + self.per_layer], room, scratch, False)
-      before = x
-      x = room[0]
-      room[0] = before
+      read = wanted if i == self.layers - 1 else wanted[:0]
+      z = self.layer(x, cos, sin, segments, read, self.windows[i], self.weights[at:at + self.per_layer], room, scratch, False)[0]
+      room[0] = x
+      x = z
       heads = room[1].view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
       q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-      start = 0
       row = 0
-      for n in counts:
-        layers[2 * i][row, :, longest - n:longest].copy_(k[start:start + n].permute([1, 0, 2]))
-        layers[2 * i + 1][row, :, longest - n:longest].copy_(v[start:start + n].permute([1, 0, 2]))
-        start += n
+      for prompt in prompts:
+        first = longest - prompt.size(0)
+        layers[2 * i][row, :, first:longest].copy_(k.index_select(0, prompt).permute([1, 0, 2]))
+        layers[2 * i + 1][row, :, first:longest].copy_(v.index_select(0, prompt).permute([1, 0, 2]))
         row += 1
-    last = torch.cumsum(lengths, 0).sub_(1).to(x.device)
-    return self.result(x.index_select(0, last).to(cache.dtype))
+    return self.result(x.index_select(0, places).to(cache.dtype))
 
   def step(self, ids: Tensor, columns: Tensor, pads: Tensor, frequencies: Tensor, scale: Tensor, mask: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
     """Appends one token per row. ids [rows]; columns [1] in use; pads [rows] fp32."""

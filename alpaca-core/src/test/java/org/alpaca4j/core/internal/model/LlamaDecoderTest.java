@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -19,6 +21,7 @@ import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.internal.torch.Fill;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -30,6 +33,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 class LlamaDecoderTest {
   private static final int VOCABULARY = 41;
   private static final int[] LENGTHS = {12, 1, 7};
+
+  /** Two examples of 12 tokens of which the first 9 are alike, and one of 3. */
+  private static final int[] TREE_LENGTHS = {12, 3, 12};
+
+  private static final int[] TREE = {
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22
+  };
 
   private NDManager scope;
 
@@ -107,6 +117,26 @@ class LlamaDecoderTest {
         });
   }
 
+  /** Where nobody reads the last layer's output, nothing but keys and values is computed. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void theLastLayerHasTheWantedRowsAndTheirGradients(String what, ModelConfig config) {
+    int[] wanted = {5, 26, 15, 0}; // the third example begins with the first one's token
+    int[] rows = {0, 5, 14};
+    Map<String, float[]> some = pass(config, false, DType.F32, TREE, TREE_LENGTHS, wanted, rows);
+    Map<String, float[]> all = pass(config, false, DType.F32, TREE, TREE_LENGTHS, null, rows);
+
+    float[] output = all.get("output");
+    float[] expected = new float[3 * 24];
+    for (int i = 0; i < 3; i++) {
+      System.arraycopy(output, rows[i] * 24, expected, i * 24, 24);
+    }
+    all.put("output", expected);
+    all.put("kept output", expected);
+    all.put("places", new float[] {1, 2, 0, 0});
+    all.forEach((name, values) -> assertClose(name, some.get(name), values, 1e-5));
+  }
+
   private NDArray[] room(List<Long> widths, int tokens, DType dtype) {
     return widths.stream()
         .map(
@@ -118,20 +148,46 @@ class LlamaDecoderTest {
   /** Output, gradient of the input and of every parameter of one layer, by name. */
   private Map<String, float[]> pass(
       ModelConfig config, boolean cpuKernel, DType dtype, int... lengths) {
+    return pass(config, cpuKernel, dtype, different(lengths), lengths, null, null);
+  }
+
+  /** Ids of examples none of which begins as another. */
+  private static int[] different(int... lengths) {
+    int[] ids = new int[Arrays.stream(lengths).sum()];
+    int at = 0;
+    for (int example = 0; example < lengths.length; example++) {
+      Arrays.fill(ids, at, at + lengths[example], example);
+      at += lengths[example];
+    }
+    return ids;
+  }
+
+  private Map<String, float[]> pass(
+      ModelConfig config,
+      boolean cpuKernel,
+      DType dtype,
+      int[] ids,
+      int[] lengths,
+      int @Nullable [] wanted,
+      int @Nullable [] rowsWithGradient) {
     Map<String, float[]> results = new LinkedHashMap<>();
     try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
-      int tokens = Arrays.stream(lengths).sum();
-      PackedInput input = decoder.pack(scope, new int[tokens], lengths, dtype);
+      PackedInput input = decoder.pack(scope, ids, lengths, wanted, dtype);
+      int tokens = input.tokens();
       UnitTensors weights = random(decoder.units().get(1), dtype);
       NDArray x = normal(tokens * 24L, 1, 1, dtype, tokens, 24);
       NDArray dz = normal(tokens * 24L, 1, 2, dtype, tokens, 24);
+      if (rowsWithGradient != null) {
+        dz = rowsOf(dz, rowsWithGradient, wanted == null);
+      }
+      results.put("places", floats(input.places()));
       results.put("output", floats(decoder.layer(scope, 0, x, input, weights, true)));
 
       NDArray[] room = room(decoder.roomWidths(), tokens, dtype);
       NDArray[] scratch = room(decoder.scratchWidths(), tokens, dtype);
-      NDArray[] more =
-          decoder.layerKeeping(scope, 0, x, input, weights, room, scratch).toArray(new NDArray[0]);
-      results.put("kept output", floats(room[0]));
+      NDList kept = decoder.layerKeeping(scope, 0, x, input, weights, room, scratch);
+      NDArray[] more = kept.subNDList(1).toArray(new NDArray[0]);
+      results.put("kept output", floats(kept.get(0)));
       for (boolean recompute : new boolean[] {false, true}) {
         String how = recompute ? " recomputed" : "";
         UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
@@ -172,6 +228,26 @@ class LlamaDecoderTest {
     return weights;
   }
 
+  /** Some rows, [rows, width], or all with zeros elsewhere. */
+  private NDArray rowsOf(NDArray x, int[] rows, boolean keepPlaces) {
+    int width = (int) x.getShape().get(1);
+    float[] values = x.toFloatArray();
+    float[] result = new float[keepPlaces ? values.length : rows.length * width];
+    for (int i = 0; i < rows.length; i++) {
+      int to = (keepPlaces ? rows[i] : i) * width;
+      System.arraycopy(values, rows[i] * width, result, to, width);
+    }
+    return scope.create(result, new Shape(result.length / width, width));
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
+  }
+
   private NDArray normal(long elements, double deviation, long seed, DType dtype, long... shape) {
     NDArray flat = Tensors.empty(scope, elements, dtype);
     Tensors.fillNormal(flat, deviation, seed);
@@ -197,13 +273,53 @@ class LlamaDecoderTest {
         .isLessThanOrEqualTo(tolerance * Math.sqrt(norm) + noise);
   }
 
+  /** Of so large a vocabulary, logits are exponentiated five rows at once. */
+  @Test
+  void lossesAndTheirGradientsAreTheSameInAnyChunks() {
+    ModelConfig config =
+        config("llama").hiddenSize(8).vocabSize(200_000).tieWordEmbeddings(false).build();
+    Map<String, float[]> one = head(config, 1);
+    Map<String, float[]> all = head(config, 16);
+
+    head(config, 7).forEach((name, values) -> assertClose(name, values, one.get(name), 1e-5));
+    all.forEach((name, values) -> assertClose(name, values, one.get(name), 1e-5));
+    assertThat(one.get("losses")[0]).isBetween(8f, 16f); // a guess costs log(200,000) = 12.2
+  }
+
+  /** Losses, gradients of the hidden states and of the head at 16 positions, by name. */
+  private Map<String, float[]> head(ModelConfig config, int chunk) {
+    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+      UnitTensors weights = random(decoder.units().get(2), DType.F32);
+      UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
+      NDArray targets = scope.arange(16).mul(12_500).toType(DataType.INT64, false);
+      NDList results =
+          decoder.headBackward(
+              scope,
+              normal(20 * 8, 1, 1, DType.F32, 20, 8),
+              scope.arange(3, 19).toType(DataType.INT64, false),
+              targets.reshape(16, 1),
+              1,
+              scope.create(new Shape(chunk, decoder.lossRoomWidth())),
+              weights,
+              weights,
+              gradients,
+              gradients,
+              false);
+      return Map.of(
+          "losses", results.get(0).toFloatArray(),
+          "dx", results.get(1).toFloatArray(),
+          "matrices", gradients.flat(0).toFloatArray(),
+          "vectors", gradients.flat(1).toFloatArray());
+    }
+  }
+
   @Test
   void aTokenSeesAsManyTokensAsTheWindowIsWide() {
     ModelConfig config = config("mistral").field("sliding_window", 3).build();
     for (boolean cpuKernel : new boolean[] {true, false}) {
       try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
         UnitTensors weights = random(decoder.units().get(1), DType.F32);
-        PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, DType.F32);
+        PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, null, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);
         float[] before = decoder.layer(scope, 0, x, input, weights, true).toFloatArray();
         Fill.with(Tensors.view(scope, x.reshape(-1), 2 * 24, 24), 0.1);
@@ -233,9 +349,10 @@ class LlamaDecoderTest {
         }) {
       ModelConfig config = config("llama").maxPositionEmbeddings(16).ropeScaling(scaling).build();
       try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
-        PackedInput packed = decoder.pack(scope, new int[53], new int[] {24, 5, 24}, DType.F32);
-        PackedInput longer = decoder.pack(scope, new int[24], new int[] {24}, DType.F32);
-        PackedInput shorter = decoder.pack(scope, new int[5], new int[] {5}, DType.F32);
+        PackedInput packed =
+            decoder.pack(scope, different(24, 5, 24), new int[] {24, 5, 24}, null, DType.F32);
+        PackedInput longer = decoder.pack(scope, new int[24], new int[] {24}, null, DType.F32);
+        PackedInput shorter = decoder.pack(scope, new int[5], new int[] {5}, null, DType.F32);
 
         assertThat(packed.cos().getShape()).isEqualTo(new Shape(53, 1, 4));
         for (boolean sine : new boolean[] {false, true}) {
@@ -265,7 +382,8 @@ class LlamaDecoderTest {
     ModelConfig config = config("llama").maxPositionEmbeddings(16).ropeScaling(scaling).build();
     for (int length : new int[] {16, 40}) {
       try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
-        PackedInput input = decoder.pack(scope, new int[length], new int[] {length}, DType.F32);
+        PackedInput input =
+            decoder.pack(scope, new int[length], new int[] {length}, null, DType.F32);
         float[] frequencies = config.ropeScaling().inverseFrequencies(config, length);
         double scale = config.ropeScaling().attentionScaling();
         float[] cos = input.cos().toFloatArray();
@@ -295,7 +413,10 @@ class LlamaDecoderTest {
   private float[] secondSines(ModelConfig config, int length) {
     try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
       float[] all =
-          decoder.pack(scope, new int[length], new int[] {length}, DType.F32).sin().toFloatArray();
+          decoder
+              .pack(scope, new int[length], new int[] {length}, null, DType.F32)
+              .sin()
+              .toFloatArray();
       return Arrays.copyOfRange(all, 4, 8);
     }
   }
@@ -304,12 +425,12 @@ class LlamaDecoderTest {
   void lengthsThatDoNotFitTheIdsAreRefused() {
     try (LlamaDecoder decoder = new LlamaDecoder(config("llama").build(), Device.cpu())) {
       for (int[] lengths : new int[][] {{3}, {5}, {4, 0}, {5, -1}, {}}) {
-        assertThatThrownBy(() -> decoder.pack(scope, new int[4], lengths, DType.F32))
+        assertThatThrownBy(() -> decoder.pack(scope, new int[4], lengths, null, DType.F32))
             .as(Arrays.toString(lengths))
             .isInstanceOf(IllegalArgumentException.class);
       }
       assertThatThrownBy(
-              () -> decoder.pack(scope, new int[] {0, 41, 1}, new int[] {1, 2}, DType.F32))
+              () -> decoder.pack(scope, new int[] {0, 41, 1}, new int[] {1, 2}, null, DType.F32))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("token id 41 at place 1 is not in the model's vocabulary of 41");
     }

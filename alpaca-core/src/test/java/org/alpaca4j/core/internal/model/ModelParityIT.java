@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.DType;
@@ -80,40 +81,41 @@ class ModelParityIT {
       Rows rows = Rows.of(reference, "");
       Rows left = Rows.of(reference, "left.");
       Decoder decoder = model.decoder();
-      PackedInput input = decoder.pack(scope, rows.ids, rows.lengths, DType.F32);
+      PackedInput input = decoder.pack(scope, rows.ids, rows.lengths, null, DType.F32);
 
       NDArray[] x = new NDArray[decoder.units().size() - 1];
       NDArray[][] room = new NDArray[x.length][];
       NDArray[][] more = new NDArray[x.length][];
-      NDArray[] scratch = room(scope, decoder.scratchWidths(), rows.ids.length);
+      NDArray[] scratch = room(scope, decoder.scratchWidths(), input.tokens());
       x[0] = decoder.embed(scope, input, model.embedding());
-      rows.compare(reference, "hidden.embed", x[0]);
+      rows.compare(reference, input, "hidden.embed", x[0]);
       for (int layer = 0; layer + 1 < x.length; layer++) {
-        room[layer] = room(scope, decoder.roomWidths(), rows.ids.length);
+        room[layer] = room(scope, decoder.roomWidths(), input.tokens());
         NDList results =
             decoder.layerKeeping(
                 scope, layer, x[layer], input, model.layer(layer), room[layer], scratch);
-        x[layer + 1] = room[layer][0];
-        more[layer] = recompute ? null : results.toArray(new NDArray[0]);
-        rows.compare(reference, "hidden.layer." + layer, x[layer + 1]);
+        x[layer + 1] = results.get(0);
+        more[layer] = recompute ? null : results.subNDList(1).toArray(new NDArray[0]);
+        rows.compare(reference, input, "hidden.layer." + layer, x[layer + 1]);
       }
       NDArray last = x[x.length - 1];
       NDArray normed = decoder.finalNorm(scope, last, model.head());
-      rows.compare(reference, "hidden.final", normed);
+      rows.compare(reference, input, "hidden.final", normed);
       NDArray logits = decoder.logits(scope, normed, model.embedding(), model.head());
-      rows.compare(reference, "logits", logits);
-      left.compare(reference, "left.logits", leftLogits(model, scope, left));
+      rows.compare(reference, input, "logits", logits);
+      compareLeftLogits(reference, model, scope, left);
 
       List<UnitTensors> gradients = new ArrayList<>();
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray[] lossRoom = decoder.lossRoom(scope, 7, DType.F32);
+      NDArray lossRoom = scope.create(new Shape(7, decoder.lossRoomWidth()));
       NDList head =
           decoder.headBackward(
               scope,
               last,
-              scope.create(rows.supervised),
+              scope.create(
+                  LongStream.of(rows.supervised).map(row -> input.rows()[(int) row]).toArray()),
               scope.create(rows.targets).reshape(-1, 1),
               1.0 / rows.targets.length,
               lossRoom,
@@ -156,11 +158,13 @@ class ModelParityIT {
     }
   }
 
-  private static NDArray leftLogits(LoadedModel model, NDManager scope, Rows rows) {
-    PackedInput input = model.decoder().pack(scope, rows.ids, rows.lengths, DType.F32);
+  private static void compareLeftLogits(
+      Checkpoint reference, LoadedModel model, NDManager scope, Rows rows) {
+    PackedInput input = model.decoder().pack(scope, rows.ids, rows.lengths, null, DType.F32);
     NDArray normed =
         model.decoder().finalNorm(scope, model.hiddenStates(scope, input), model.head());
-    return model.decoder().logits(scope, normed, model.embedding(), model.head());
+    NDArray logits = model.decoder().logits(scope, normed, model.embedding(), model.head());
+    rows.compare(reference, input, "left.logits", logits);
   }
 
   /** Relative to the tensor's norm; a tensor whose true gradient is 0 has rounding noise only. */
@@ -247,17 +251,17 @@ class ModelParityIT {
       }
     }
 
-    void compare(Checkpoint reference, String name, NDArray ours) {
+    void compare(Checkpoint reference, PackedInput input, String name, NDArray ours) {
       float[] theirs = floats(reference, name);
       assertThat(ours.getDataType()).isEqualTo(DataType.FLOAT32);
       float[] values = ours.toFloatArray();
       int width = theirs.length / paddedSize;
-      assertThat(values.length).as(name).isEqualTo(padded.length * width);
+      assertThat(values.length).as(name).isEqualTo(input.tokens() * width);
       double largest = 0;
       for (int token = 0; token < padded.length; token++) {
         for (int i = 0; i < width; i++) {
           double difference =
-              Math.abs(values[token * width + i] - theirs[padded[token] * width + i]);
+              Math.abs(values[input.rows()[token] * width + i] - theirs[padded[token] * width + i]);
           largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
         }
       }
