@@ -45,7 +45,7 @@ public interface Decoder extends AutoCloseable {
   /**
    * Returns a layer's output; the last one's has {@link PackedInput#outputs} rows.
    *
-   * @param exact spend a few percent of the time on smaller rounding errors; false where {@link
+   * @param exact spend a few percent of the time on rounding as transformers does; false where {@link
    *     #layerBackward} will compute the same again
    */
   NDArray layer(

@@ -13,6 +13,8 @@
 #   o, down  [hidden, heads * head_dim], [hidden, intermediate]
 # Gradients are written into a list of the same layout; `beta` is 0 to overwrite what is there, 1 to add to it.
 #
+# `exact` asks for fp32 rounded as transformers does with PyTorch and MKL on a CPU, a few percent slower.
+#
 # Sources: RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), SwiGLU (Shazeer 2020),
 # grouped-query attention (Ainslie et al. 2023); layer as in Touvron et al. 2023. dtype 6 is float32, 15 bfloat16.
 
@@ -26,6 +28,15 @@ def inverse_rms(x: Tensor, eps: float) -> Tensor:
 def normalize(x: Tensor, inverse: Tensor, out: Tensor) -> Tensor:
     """x * inverse in x's dtype."""
     return torch.mul(x, inverse.to(x.dtype), out=out)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float, exact: bool, out: Tensor) -> Tensor:
+    """x / rms(x) * weight."""
+    if exact:
+        inverse = torch.rsqrt(x.to(6).pow(2).mean([-1], True) + eps)
+    else:
+        inverse = __torch__.inverse_rms(x, eps)
+    return __torch__.normalize(x, inverse, out).mul_(weight)
 
 
 def normalize_backward(dh: Tensor, n: Tensor, inverse: Tensor, weight: Tensor, dweight: Tensor, beta: float, out: Tensor) -> Tensor:
@@ -58,18 +69,21 @@ def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) ->
     return gradient
 
 
+def part(depth: int) -> int:
+    """How many products MKL adds up one after the other, before it adds the sum to that of those before."""
+    if depth <= 192:
+        return depth
+    return depth // 2 if depth < 384 else 192
+
+
 def product(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
-    """out = x weight^T. oneDNN adds up a row's products one after the other, which loses more of fp32 than MKL's and
-    transformers' sums do. In parts of about 192 (`exact`) it is as exact as they are, and a few percent slower."""
-    if not exact or x.dtype != 6:
-        return torch.mm(x, weight.t(), out=out)
+    """out = x weight^T. oneDNN adds up all of a row's products one after the other, which loses more of fp32. In parts
+    (`exact`) its results are MKL's."""
     depth = x.size(1)
-    count = max(1, depth // 192)
-    end = depth // count
-    torch.mm(x[:, :end], weight[:, :end].t(), out=out)
-    for i in range(2, count + 1):
-        start = end
-        end = depth * i // count
+    step = __torch__.part(depth) if exact and x.dtype == 6 else depth
+    torch.mm(x[:, :step], weight[:, :step].t(), out=out)
+    for start in range(step, depth, step):
+        end = min(start + step, depth)
         torch.addmm(out, x[:, start:end], weight[:, start:end].t(), out=out)
     return out
 
@@ -79,8 +93,8 @@ def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
     half = x.size(2) // 2
     a = x[:, :, :half]
     b = x[:, :, half:]
-    a_sin = a * sin
-    a.mul_(cos).addcmul_(b, sin, value=-direction)
+    a_sin, b_sin = a * sin, b * sin  # each product rounded, as in transformers: addcmul_ would not
+    a.mul_(cos).sub_(b_sin, alpha=direction)
     b.mul_(cos).add_(a_sin, alpha=direction)
     return x
 
@@ -121,6 +135,14 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     return torch._softmax(p, 2, False, out=p)
 
 
+def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
+    """p v of each batch, `part` keys at a time."""
+    y = torch.bmm(p[:, :, :part], v[:, :part])
+    for start in range(part, p.size(2), part):
+        y = torch.baddbmm(y, p[:, :, start:start + part], v[:, start:start + part])
+    return y
+
+
 # methods
   def queries(self, x: Tensor) -> Tensor:
     """[n, heads, head_dim] -> [kv_heads, group, n, head_dim]: kv heads as the batch, the group's queries as heads."""
@@ -144,19 +166,25 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     count = max(1, (n + self.block // 2) // self.block)
     return [n * i // count for i in range(count + 1)]
 
-  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, out: Tensor) -> Tensor:
+  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, exact: bool, out: Tensor) -> Tensor:
     """Attention by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v [kv_heads, m,
     head_dim], the queries being the last n of m positions; mask for at least m positions. Scores and their softmax are
-    fp32."""
+    fp32. PyTorch, when it computes grouped queries by products, shares the scale between q and k."""
+    part = k.size(1)
+    scale = self.scale
     k6 = k.to(6)
+    if exact and k.dtype == 6:
+      part = __torch__.part(part)
+      scale = self.scale ** 0.5
+      k6 = k6 * scale
     before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
       s, e = __torch__.first_key(before + a, window), before + b
-      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
+      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(scale)
       p = __torch__.probabilities(q6, k6[:, s:e], mask[before + a:e, s:e])
-      out[:, :, a:b].copy_(torch.bmm(p.to(v.dtype), v[:, s:e]).view([self.kv_heads, self.group, b - a, self.head_dim]))
+      out[:, :, a:b].copy_(__torch__.weighted_sum(p.to(v.dtype), v[:, s:e], part).view([self.kv_heads, self.group, b - a, self.head_dim]))
     return out
 
   def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor) -> Tuple[Tensor, Tensor]:
@@ -239,7 +267,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
       at += rows.size(0)
     return x
 
-  def attention(self, qkv: Tensor, segments: Tensor, window: int, out: Tensor) -> List[Tensor]:
+  def attention(self, qkv: Tensor, segments: Tensor, window: int, exact: bool, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
     segment's log-sum-exp, or nothing in its place where backward does not need it."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
@@ -255,7 +283,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         self.queries(heads[start:end]).copy_(o)
         result.append(lse)
       else:
-        self.product_attention(qs, ks, vs, mask, window, self.queries(heads[start:end]))
+        self.product_attention(qs, ks, vs, mask, window, exact, self.queries(heads[start:end]))
         result.append(torch.empty([0], dtype=6, device=out.device))
     return result
 
@@ -341,26 +369,25 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     """Writes into `room`; returns the output, which lies in there, and what else `backward` wants: (q, k before their
     norms,) each segment's lse."""
     qkv, out = room[1], room[2]
-    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), scratch[1]).mul_(weights[0])
+    h = __torch__.rms_norm(x, weights[0], self.eps, exact, scratch[1])
     self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
-    lse = self.attention(heads, segments, window, out)
+    lse = self.attention(heads, segments, window, exact, out)
     x, out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
     z, y, gate_up = room[0][:x.size(0)], room[3][:x.size(0)], room[4][:x.size(0)]
     s, a = scratch[0][:x.size(0)], scratch[1][:x.size(0)]
     self.project(out, weights[2], weights, self.at_o_bias, exact, y).add_(x)
-    h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
+    h = __torch__.rms_norm(y, weights[3], self.eps, exact, a)
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
     return [z] + before + lse
 
   def forward(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
-    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which does not take
-    its sums in parts."""
+    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which is not."""
     torch.set_grad_enabled(False)
     return self.layer(x, cos, sin, segments, wanted, int(window), weights, self.room(x), self.forward_scratch(x), bool(exact))[0]
 
@@ -436,12 +463,13 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
 
   def final_norm(self, x: Tensor, norm: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
-    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), torch.empty_like(x)).mul_(norm)
+    return __torch__.rms_norm(x, norm, self.eps, True, torch.empty_like(x))
 
   def logits(self, h: Tensor, head: Tensor) -> Tensor:
     """fp32 logits [tokens, vocabulary] of normed hidden states."""
     torch.set_grad_enabled(False)
-    return torch.mm(h, head.t()).to(6)
+    room = torch.empty([h.size(0), head.size(0)], dtype=h.dtype, device=h.device)
+    return __torch__.product(h, head, True, room).to(6)
 
   def chunk_losses(self, h: Tensor, targets: Tensor, scale: float, head: Tensor, logits: Tensor) -> Tensor:
     """-log p of the targets [n, 1], fp32. If `scale` is not 0, the logits [n, vocabulary], of h's dtype, become the
