@@ -25,7 +25,7 @@ final class ModelPass implements AutoCloseable {
   private final List<UnitTensors> parameters;
   private final List<UnitTensors> weights;
   private final DType compute;
-  private final NDArray[] lossRoom;
+  private final int lossChunkTokens;
 
   /**
    * Prepares passes over a model.
@@ -38,6 +38,7 @@ final class ModelPass implements AutoCloseable {
     this.decoder = model.decoder();
     this.parameters = model.units();
     this.compute = compute;
+    this.lossChunkTokens = lossChunkTokens;
     if (compute == model.dtype()) {
       weights = parameters;
     } else {
@@ -47,7 +48,6 @@ final class ModelPass implements AutoCloseable {
         refresh(i);
       }
     }
-    lossRoom = decoder.lossRoom(manager, lossChunkTokens, compute);
   }
 
   /** Takes over a unit's parameters after they changed. */
@@ -81,7 +81,7 @@ final class ModelPass implements AutoCloseable {
               x,
               places(scope, input),
               supervision.targets(scope),
-              lossRoom,
+              lossRoom(scope),
               embedding(),
               head())
           .toFloatArray();
@@ -133,7 +133,7 @@ final class ModelPass implements AutoCloseable {
               places(scope, input),
               supervision.targets(scope),
               scale,
-              lossRoom,
+              workspace.lossRoom(scope),
               embedding(),
               head(),
               embeddingGradient,
@@ -164,6 +164,12 @@ final class ModelPass implements AutoCloseable {
       decoder.embedBackward(input, dx, embeddingGradient);
       return loss;
     }
+  }
+
+  private NDArray lossRoom(NDManager scope) {
+    long width = decoder.lossRoomWidth();
+    NDArray flat = Tensors.empty(scope, lossChunkTokens * width, compute);
+    return Tensors.view(scope, flat, 0, lossChunkTokens, width);
   }
 
   private static double sum(float[] values) {

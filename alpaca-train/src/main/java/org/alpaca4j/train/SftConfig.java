@@ -377,7 +377,7 @@ public final class SftConfig {
 
     /**
      * Sets at how many supervised positions the head's logits are computed at once; default 256.
-     * More is faster and takes vocabulary × 4 bytes of memory each.
+     * More is faster and takes vocabulary × 4 bytes of memory each, in bf16 half of that.
      */
     public Builder lossChunkTokens(int value) {
       lossChunkTokens = value;

@@ -98,6 +98,7 @@ public final class SftTrainer {
                 manager,
                 weights.decoder(),
                 order.maxTokens(totalSteps, dataset::length),
+                config.lossChunkTokens(),
                 config.precision().dtype(),
                 !config.activationRecomputation());
         Gradients gradients =

@@ -12,9 +12,10 @@ import org.alpaca4j.core.internal.torch.Tensors;
 /**
  * The memory in which a training step computes, allocated once, so that no step allocates or
  * returns large blocks: one slab for each layer's activations, and one for what lives no longer
- * than a layer's call. Slab {@code i + 1} is free again when layer i runs backward, and then takes
- * layer i's gradients: so activations and gradients are never both whole in memory. Where
- * activations are computed again instead of kept, one slab of them serves all layers.
+ * than the call of a layer or of the head. Slab {@code i + 1} is free again when layer i runs
+ * backward, and then takes layer i's gradients: so activations and gradients are never both whole
+ * in memory. Where activations are computed again instead of kept, one slab of them serves all
+ * layers.
  */
 final class Workspace implements AutoCloseable {
   private final NDManager manager;
@@ -22,18 +23,27 @@ final class Workspace implements AutoCloseable {
   private final boolean keeps;
   private final List<NDArray> slabs = new ArrayList<>();
   private final NDArray scratch;
+  private final int lossPositions;
 
   /**
    * Allocates the memory.
    *
    * @param maxTokens tokens of the largest micro-batch
+   * @param lossPositions supervised positions whose logits are in memory at once
    * @param dtype of the activations
    * @param keep one slab per layer, or one for all
    */
-  Workspace(NDManager parent, Decoder decoder, int maxTokens, DType dtype, boolean keep) {
+  Workspace(
+      NDManager parent,
+      Decoder decoder,
+      int maxTokens,
+      int lossPositions,
+      DType dtype,
+      boolean keep) {
     this.manager = parent.newSubManager();
     this.decoder = decoder;
     this.keeps = keep;
+    this.lossPositions = lossPositions;
     long activations = elements(decoder.roomWidths(), maxTokens);
     int layers = decoder.config().numHiddenLayers();
     if (keep) {
@@ -49,7 +59,9 @@ final class Workspace implements AutoCloseable {
     } else {
       slabs.add(Tensors.empty(manager, activations, dtype));
     }
-    scratch = Tensors.empty(manager, elements(decoder.scratchWidths(), maxTokens), dtype);
+    long logits = Math.multiplyExact(decoder.lossRoomWidth(), (long) lossPositions);
+    long others = elements(decoder.scratchWidths(), maxTokens);
+    scratch = Tensors.empty(manager, Math.max(others, logits), dtype);
   }
 
   private static long elements(List<Long> widths, int tokens) {
@@ -69,6 +81,11 @@ final class Workspace implements AutoCloseable {
   /** Returns tensors [tokens, width] for what a layer's call needs meanwhile. */
   NDArray[] scratch(NDManager scope, int tokens) {
     return views(scope, scratch, decoder.scratchWidths(), tokens);
+  }
+
+  /** Returns the head's room for logits; in the same memory as {@link #scratch}. */
+  NDArray lossRoom(NDManager scope) {
+    return Tensors.view(scope, scratch, 0, lossPositions, decoder.lossRoomWidth());
   }
 
   private static NDArray[] views(NDManager scope, NDArray slab, List<Long> widths, int tokens) {

@@ -28,13 +28,14 @@
     return last
 
   def squared_norm(self, g: Tensor) -> Tensor:
-    """Sum of the squares of all elements, fp64 on the CPU."""
+    """Sum of the squares of all elements, fp64 on the CPU. Short rows are summed up faster and more exactly than one
+    long one."""
     torch.set_grad_enabled(False)
     total = torch.zeros([1], dtype=7)
-    length = 8 * self.chunk  # of short pieces, bf16's norm is several times slower
-    start = 0
-    while start < g.size(0):
-      norm = torch.linalg_vector_norm(g[start:start + length], 2, dtype=6).to(7).cpu()
-      total.add_(norm * norm)
-      start = start + length
+    for start in range(0, g.size(0), 8 * self.chunk):
+      part = g[start:start + 8 * self.chunk]
+      rows = part.size(0) // 256
+      for x in [part[:256 * rows].view([rows, 256]), part[256 * rows:].view([1, -1])]:
+        norms = torch.linalg_vector_norm(x, 2, [1], dtype=6).to(7)
+        total.add_((norms * norms).sum().cpu())
     return total

@@ -82,11 +82,12 @@ class PackingTest {
       LoadedModel loaded = model.internals();
       List<UnitLayout> units = loaded.decoder().units();
       Workspace workspace =
-          new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
+          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
       Gradients together = new Gradients(manager, units, workspace, program);
       double loss = pass.forwardBackward(packed, scale, workspace, together, false);
 
-      Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), DType.F32, true);
+      Workspace other =
+          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
       Gradients oneByOne = new Gradients(manager, units, null, program);
       double sum = 0;
       boolean accumulate = false;

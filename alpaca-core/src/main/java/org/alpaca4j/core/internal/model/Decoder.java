@@ -45,7 +45,7 @@ public interface Decoder extends AutoCloseable {
   /**
    * Returns a layer's output; the last one's has {@link PackedInput#outputs} rows.
    *
-   * @param exact spend a few percent of the time on smaller rounding errors; false where {@link
+   * @param exact spend a few percent of the time on rounding as transformers does; false where {@link
    *     #layerBackward} will compute the same again
    */
   NDArray layer(
@@ -107,25 +107,23 @@ public interface Decoder extends AutoCloseable {
   NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
 
   /**
-   * Allocates what {@link #losses} and {@link #headBackward} overwrite: the logits of so many
-   * positions at once.
-   *
-   * @param dtype of the hidden states
+   * Returns the width of the tensor [positions, width], in the dtype of the hidden states, that
+   * {@link #losses} and {@link #headBackward} overwrite; they work on so many positions at once.
    */
-  NDArray[] lossRoom(NDManager manager, int positions, DType dtype);
+  long lossRoomWidth();
 
   /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
    * layer's output.
    *
-   * @param room from {@link #lossRoom}
+   * @param room [positions, {@link #lossRoomWidth}]
    */
   NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head);
 
@@ -140,7 +138,7 @@ public interface Decoder extends AutoCloseable {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

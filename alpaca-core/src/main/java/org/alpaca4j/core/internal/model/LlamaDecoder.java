@@ -4,7 +4,6 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,6 +31,11 @@ public final class LlamaDecoder implements Decoder {
 
   /** On an accelerator, fewer and larger products are better. */
   private static final long BLOCK_ELSEWHERE = 1024;
+
+  /** Logits of which the losses are computed at once: 4 MiB in fp32. */
+  private static final long LOGITS_ON_CPU = 1 << 20;
+
+  private static final long ALL = Integer.MAX_VALUE;
 
   private final ModelConfig config;
   private final Map<String, Object> constants = new HashMap<>();
@@ -76,6 +80,8 @@ public final class LlamaDecoder implements Decoder {
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
     constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
+    constants.put(
+        "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / config.vocabSize()) : ALL);
     constants.put("scale", 1 / Math.sqrt(config.headDim()));
     constants.putAll(layout.places());
     units = layout.units();
@@ -252,7 +258,7 @@ public final class LlamaDecoder implements Decoder {
     long hidden = config.hiddenSize();
     long heads = (long) config.numAttentionHeads() * config.headDim();
     long keysAndValues = 2L * config.numKeyValueHeads() * config.headDim();
-    return List.of(hidden, heads + keysAndValues, heads, 2L * config.intermediateSize());
+    return List.of(hidden, heads + keysAndValues, heads, hidden, 2L * config.intermediateSize());
   }
 
   @Override
@@ -261,7 +267,7 @@ public final class LlamaDecoder implements Decoder {
     long intermediate = config.intermediateSize();
     List<Long> kept = roomWidths();
     return List.of(
-        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(3));
+        intermediate, hidden, hidden, intermediate, hidden, kept.get(2), kept.get(1), kept.get(4));
   }
 
   @Override
@@ -338,14 +344,8 @@ public final class LlamaDecoder implements Decoder {
   }
 
   @Override
-  public NDArray[] lossRoom(NDManager manager, int positions, DType dtype) {
-    Shape shape = new Shape(positions, config.vocabSize());
-    NDArray logits = manager.create(shape, DataType.FLOAT32);
-    if (dtype == DType.F32) {
-      return new NDArray[] {logits};
-    }
-    NDArray flat = Tensors.empty(manager, shape.size(), dtype);
-    return new NDArray[] {logits, Tensors.view(manager, flat, 0, shape.get(0), shape.get(1))};
+  public long lossRoomWidth() {
+    return config.vocabSize();
   }
 
   @Override
@@ -354,7 +354,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head) {
     return program.callForOne(
@@ -368,7 +368,7 @@ public final class LlamaDecoder implements Decoder {
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray[] room,
+      NDArray room,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,

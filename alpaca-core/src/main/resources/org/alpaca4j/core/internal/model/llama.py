@@ -13,6 +13,8 @@
 #   o, down  [hidden, heads * head_dim], [hidden, intermediate]
 # Gradients are written into a list of the same layout; `beta` is 0 to overwrite what is there, 1 to add to it.
 #
+# `exact` asks for fp32 rounded as transformers does with PyTorch and MKL on a CPU, a few percent slower.
+#
 # Sources: RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), SwiGLU (Shazeer 2020),
 # grouped-query attention (Ainslie et al. 2023); layer as in Touvron et al. 2023. dtype 6 is float32, 15 bfloat16.
 
@@ -26,6 +28,15 @@ def inverse_rms(x: Tensor, eps: float) -> Tensor:
 def normalize(x: Tensor, inverse: Tensor, out: Tensor) -> Tensor:
     """x * inverse in x's dtype."""
     return torch.mul(x, inverse.to(x.dtype), out=out)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float, exact: bool, out: Tensor) -> Tensor:
+    """x / rms(x) * weight."""
+    if exact:
+        inverse = torch.rsqrt(x.to(6).pow(2).mean([-1], True) + eps)
+    else:
+        inverse = __torch__.inverse_rms(x, eps)
+    return __torch__.normalize(x, inverse, out).mul_(weight)
 
 
 def normalize_backward(dh: Tensor, n: Tensor, inverse: Tensor, weight: Tensor, dweight: Tensor, beta: float, out: Tensor) -> Tensor:
@@ -58,18 +69,21 @@ def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, beta: float) ->
     return gradient
 
 
+def part(depth: int) -> int:
+    """How many products MKL adds up one after the other, before it adds the sum to that of those before."""
+    if depth <= 192:
+        return depth
+    return depth // 2 if depth < 384 else 192
+
+
 def product(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
-    """out = x weight^T. oneDNN adds up a row's products one after the other, which loses more of fp32 than MKL's and
-    transformers' sums do. In parts of about 192 (`exact`) it is as exact as they are, and a few percent slower."""
-    if not exact or x.dtype != 6:
-        return torch.mm(x, weight.t(), out=out)
+    """out = x weight^T. oneDNN adds up all of a row's products one after the other, which loses more of fp32. In parts
+    (`exact`) its results are MKL's."""
     depth = x.size(1)
-    count = max(1, depth // 192)
-    end = depth // count
-    torch.mm(x[:, :end], weight[:, :end].t(), out=out)
-    for i in range(2, count + 1):
-        start = end
-        end = depth * i // count
+    step = __torch__.part(depth) if exact and x.dtype == 6 else depth
+    torch.mm(x[:, :step], weight[:, :step].t(), out=out)
+    for start in range(step, depth, step):
+        end = min(start + step, depth)
         torch.addmm(out, x[:, start:end], weight[:, start:end].t(), out=out)
     return out
 
@@ -79,8 +93,8 @@ def rotate_(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
     half = x.size(2) // 2
     a = x[:, :, :half]
     b = x[:, :, half:]
-    a_sin = a * sin
-    a.mul_(cos).addcmul_(b, sin, value=-direction)
+    a_sin, b_sin = a * sin, b * sin  # each product rounded, as in transformers: addcmul_ would not
+    a.mul_(cos).sub_(b_sin, alpha=direction)
     b.mul_(cos).add_(a_sin, alpha=direction)
     return x
 
@@ -121,6 +135,14 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     return torch._softmax(p, 2, False, out=p)
 
 
+def weighted_sum(p: Tensor, v: Tensor, part: int) -> Tensor:
+    """p v of each batch, `part` keys at a time."""
+    y = torch.bmm(p[:, :, :part], v[:, :part])
+    for start in range(part, p.size(2), part):
+        y = torch.baddbmm(y, p[:, :, start:start + part], v[:, start:start + part])
+    return y
+
+
 # methods
   def queries(self, x: Tensor) -> Tensor:
     """[n, heads, head_dim] -> [kv_heads, group, n, head_dim]: kv heads as the batch, the group's queries as heads."""
@@ -144,19 +166,25 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     count = max(1, (n + self.block // 2) // self.block)
     return [n * i // count for i in range(count + 1)]
 
-  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, out: Tensor) -> Tensor:
+  def product_attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, exact: bool, out: Tensor) -> Tensor:
     """Attention by matrix products, block by block: q and out [kv_heads, group, n, head_dim], k and v [kv_heads, m,
     head_dim], the queries being the last n of m positions; mask for at least m positions. Scores and their softmax are
-    fp32."""
+    fp32. PyTorch, when it computes grouped queries by products, shares the scale between q and k."""
+    part = k.size(1)
+    scale = self.scale
     k6 = k.to(6)
+    if exact and k.dtype == 6:
+      part = __torch__.part(part)
+      scale = self.scale ** 0.5
+      k6 = k6 * scale
     before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
       s, e = __torch__.first_key(before + a, window), before + b
-      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(self.scale)
+      q6 = __torch__.grouped(q[:, :, a:b], 6).mul_(scale)
       p = __torch__.probabilities(q6, k6[:, s:e], mask[before + a:e, s:e])
-      out[:, :, a:b].copy_(torch.bmm(p.to(v.dtype), v[:, s:e]).view([self.kv_heads, self.group, b - a, self.head_dim]))
+      out[:, :, a:b].copy_(__torch__.weighted_sum(p.to(v.dtype), v[:, s:e], part).view([self.kv_heads, self.group, b - a, self.head_dim]))
     return out
 
   def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, window: int, dq: Tensor) -> Tuple[Tensor, Tensor]:
@@ -239,7 +267,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
       at += rows.size(0)
     return x
 
-  def attention(self, qkv: Tensor, segments: Tensor, window: int, out: Tensor) -> List[Tensor]:
+  def attention(self, qkv: Tensor, segments: Tensor, window: int, exact: bool, out: Tensor) -> List[Tensor]:
     """qkv [tokens, heads + 2 * kv_heads, head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
     segment's log-sum-exp, or nothing in its place where backward does not need it."""
     q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
@@ -255,7 +283,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         self.queries(heads[start:end]).copy_(o)
         result.append(lse)
       else:
-        self.product_attention(qs, ks, vs, mask, window, self.queries(heads[start:end]))
+        self.product_attention(qs, ks, vs, mask, window, exact, self.queries(heads[start:end]))
         result.append(torch.empty([0], dtype=6, device=out.device))
     return result
 
@@ -324,18 +352,15 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     gate, up = gate_up.split([self.intermediate, self.intermediate], dim=1)
     return torch.silu(gate, out=out).mul_(up)
 
-  def after_attention(self, x: Tensor, attended: Tensor, weights: List[Tensor], exact: bool, out: Tensor) -> Tensor:
-    """The MLP's residual input. Cheap enough to be computed again in the backward pass."""
-    return self.project(attended, weights[2], weights, self.at_o_bias, exact, out).add_(x)
-
   def room(self, x: Tensor) -> List[Tensor]:
-    """Where `layer` puts its results: output, qkv, attention's output, gate_up."""
+    """Where `layer` puts its results: output, qkv, attention's output, the MLP's residual input, gate_up."""
     heads = self.heads * self.head_dim
-    return self.rows_of(x, [x.size(1), heads + 2 * self.kv_heads * self.head_dim, heads, 2 * self.intermediate])
+    keys_and_values = 2 * self.kv_heads * self.head_dim
+    return self.rows_of(x, [x.size(1), heads + keys_and_values, heads, x.size(1), 2 * self.intermediate])
 
   def forward_scratch(self, x: Tensor) -> List[Tensor]:
     """What `layer` uses of its scratch."""
-    return self.rows_of(x, [self.intermediate, x.size(1), x.size(1)])
+    return self.rows_of(x, [self.intermediate, x.size(1)])
 
   def rows_of(self, x: Tensor, widths: List[int]) -> List[Tensor]:
     return [torch.empty([x.size(0), width], dtype=x.dtype, device=x.device) for width in widths]
@@ -344,26 +369,25 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     """Writes into `room`; returns the output, which lies in there, and what else `backward` wants: (q, k before their
     norms,) each segment's lse."""
     qkv, out = room[1], room[2]
-    h = __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), scratch[1]).mul_(weights[0])
+    h = __torch__.rms_norm(x, weights[0], self.eps, exact, scratch[1])
     self.project(h, weights[1], weights, self.at_qkv_bias, exact, qkv)
     heads = qkv.view([-1, self.heads + 2 * self.kv_heads, self.head_dim])
     before = annotate(List[Tensor], [])
     if self.at_head_norms >= 0:
       before = self.normalize_heads(heads, weights)
     __torch__.rotate_(heads[:, :self.heads + self.kv_heads], cos, sin, 1.0)
-    lse = self.attention(heads, segments, window, out)
+    lse = self.attention(heads, segments, window, exact, out)
     x, out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
-    z, gate_up = room[0][:x.size(0)], room[3][:x.size(0)]
-    s, a, b = [t[:x.size(0)] for t in scratch[:3]]
-    y = self.after_attention(x, out, weights, exact, b)
-    h = __torch__.normalize(y, __torch__.inverse_rms(y, self.eps), a).mul_(weights[3])
+    z, y, gate_up = room[0][:x.size(0)], room[3][:x.size(0)], room[4][:x.size(0)]
+    s, a = scratch[0][:x.size(0)], scratch[1][:x.size(0)]
+    self.project(out, weights[2], weights, self.at_o_bias, exact, y).add_(x)
+    h = __torch__.rms_norm(y, weights[3], self.eps, exact, a)
     self.project(h, weights[4], weights, self.at_gate_up_bias, exact, gate_up)
     self.project(self.swiglu(gate_up, s), weights[5], weights, self.at_down_bias, exact, z).add_(y)
     return [z] + before + lse
 
   def forward(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor, wanted: Tensor, window: Tensor, exact: Tensor, weights: List[Tensor]) -> Tensor:
-    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which does not take
-    its sums in parts."""
+    """One layer; nothing is kept for a backward pass. `exact` is 0 if backward_recomputing follows, which is not."""
     torch.set_grad_enabled(False)
     return self.layer(x, cos, sin, segments, wanted, int(window), weights, self.room(x), self.forward_scratch(x), bool(exact))[0]
 
@@ -383,9 +407,9 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     filled and returned behind the output. dz is not changed. `scratch` is memory for what lives no longer than this call."""
     torch.set_grad_enabled(False)
     factor = float(beta)
-    qkv, out, gate_up = room[1].view([x.size(0), -1, self.head_dim]), room[2], room[3][:dz.size(0)]
+    qkv, out = room[1].view([x.size(0), -1, self.head_dim]), room[2]
+    y, gate_up = room[3][:dz.size(0)], room[4][:dz.size(0)]
     lse = more[len(more) - segments.size(0):]
-    wanted_x, wanted_out = __torch__.rows(x, wanted), __torch__.rows(out, wanted)
     s, a, b, m, c, do, dqkv, dgate_up = [t[:dz.size(0)] for t in scratch]
 
     # MLP: z = y + down(silu(gate) * up), gate and up from h = norm(y)
@@ -398,7 +422,6 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dgate, dup = dgate_up.split([self.intermediate, self.intermediate], dim=1)
     torch.mul(dm, s, out=dup)
     torch.silu_backward(dm.mul_(up), gate, grad_input=dgate)
-    y = self.after_attention(wanted_x, wanted_out, weights, False, a)
     inverse = __torch__.inverse_rms(y, self.eps)
     n = __torch__.normalize(y, inverse, b)
     __torch__.add_weight_gradient(gradients[4], dgate_up, torch.mul(n, weights[3], out=c), factor)
@@ -407,7 +430,7 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     dy = __torch__.normalize_backward(dh, n, inverse, weights[3], gradients[3], factor, a).add_(dz)
 
     # Attention: y = x + o(attention(rotate(qkv(norm(x)))))
-    __torch__.add_weight_gradient(gradients[2], dy, wanted_out, factor)
+    __torch__.add_weight_gradient(gradients[2], dy, __torch__.rows(out, wanted), factor)
     self.add_bias_gradient(gradients, self.at_o_bias, dy, factor)
     do = __torch__.in_rows(torch.mm(dy, weights[2], out=do), wanted, out)
     b, c, dqkv = scratch[2], scratch[4], scratch[6]
@@ -440,46 +463,47 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
 
   def final_norm(self, x: Tensor, norm: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
-    return __torch__.normalize(x, __torch__.inverse_rms(x, self.eps), torch.empty_like(x)).mul_(norm)
+    return __torch__.rms_norm(x, norm, self.eps, True, torch.empty_like(x))
 
   def logits(self, h: Tensor, head: Tensor) -> Tensor:
     """fp32 logits [tokens, vocabulary] of normed hidden states."""
     torch.set_grad_enabled(False)
-    return torch.mm(h, head.t()).to(6)
+    room = torch.empty([h.size(0), head.size(0)], dtype=h.dtype, device=h.device)
+    return __torch__.product(h, head, True, room).to(6)
 
-  def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-    """Turns fp32 logits [n, vocabulary] into probabilities, in place; returns -log p of the targets [n, 1].
+  def chunk_losses(self, h: Tensor, targets: Tensor, scale: float, head: Tensor, logits: Tensor) -> Tensor:
+    """-log p of the targets [n, 1], fp32. If `scale` is not 0, the logits [n, vocabulary], of h's dtype, become the
+    gradient of `scale` * the sum of that. A few rows at once in fp32, so that they stay in the processor's cache.
 
     The sum of exponentials is taken by an ordinary (pairwise) sum: PyTorch's own fp32 softmax on the CPU adds them
     up one after the other, which leaves the loss 8e-6 low for large vocabularies."""
-    target = logits.gather(1, targets)
-    largest = logits.amax([1], keepdim=True)
-    total = logits.sub_(largest).exp_().sum([1], keepdim=True)
-    logits.mul_(total.reciprocal())
-    return largest + total.log() - target
+    torch.mm(h, head.t(), out=logits)
+    losses = torch.empty(targets.shape, dtype=6, device=h.device)
+    for start in range(0, h.size(0), self.loss_rows):
+      end = min(start + self.loss_rows, h.size(0))
+      at = targets[start:end]
+      y = logits[start:end].to(6)  # the same memory if it is fp32
+      target = y.gather(1, at)
+      largest = y.amax([1], keepdim=True)
+      total = y.sub_(largest).exp_().sum([1], keepdim=True)
+      losses[start:end].copy_(largest + total.log() - target)
+      if scale != 0.0:
+        y.mul_(scale / total).scatter_add_(1, at, torch.full_like(target, -scale))
+        logits[start:end].copy_(y)
+    return losses
 
-  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: List[Tensor], norm: Tensor, head: Tensor) -> Tensor:
+  def head_loss(self, x: Tensor, rows: Tensor, targets: Tensor, room: Tensor, norm: Tensor, head: Tensor) -> Tensor:
     """Cross entropy [n] of the targets [n, 1] at the given rows of the last layer's output; fp32. In chunks of the rows
-    of room: logits [chunk, vocabulary] fp32, and the same in x's dtype if that is another."""
+    of `room`, logits [chunk, vocabulary] in x's dtype."""
     torch.set_grad_enabled(False)
     h = self.final_norm(x.index_select(0, rows), norm)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      start = end
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], 0.0, head, room[:end - start]))
     return losses.squeeze(1)
 
-  def head_logits(self, h: Tensor, head: Tensor, room: List[Tensor]) -> Tensor:
-    """fp32 logits of a chunk, in `room`."""
-    logits = room[0][:h.size(0)]
-    if h.dtype == 6:
-      return torch.mm(h, head.t(), out=logits)
-    return logits.copy_(torch.mm(h, head.t(), out=room[1][:h.size(0)]))
-
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: List[Tensor], norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, room: Tensor, norm: Tensor, head: Tensor, dnorm: Tensor, dhead: Tensor) -> Tuple[Tensor, Tensor]:
     """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
     gradients go into dnorm and dhead. `room` is as for head_loss."""
     torch.set_grad_enabled(False)
@@ -489,19 +513,14 @@ def probabilities(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     n = __torch__.normalize(xs, inverse, torch.empty_like(xs))
     h = n * norm
     dh = torch.empty_like(h)
-    losses = torch.empty([rows.size(0), 1], dtype=6, device=x.device)
-    start = 0
-    while start < rows.size(0):
-      end = min(start + room[0].size(0), rows.size(0))
-      logits = self.head_logits(h[start:end], head, room)
-      losses[start:end].copy_(self.cross_entropy(logits, targets[start:end]))
-      minus = torch.full([end - start, 1], -1.0, dtype=6, device=x.device)
-      logits.scatter_add_(1, targets[start:end], minus).mul_(scale)
-      dlogits = logits if h.dtype == 6 else room[1][:end - start].copy_(logits)
-      torch.mm(dlogits, head, out=dh[start:end])
-      __torch__.add_weight_gradient(dhead, dlogits, h[start:end], b)
+    losses = torch.empty(targets.shape, dtype=6, device=x.device)
+    for start in range(0, h.size(0), room.size(0)):
+      end = min(start + room.size(0), h.size(0))
+      logits = room[:end - start]
+      losses[start:end].copy_(self.chunk_losses(h[start:end], targets[start:end], float(scale), head, logits))
+      torch.mm(logits, head, out=dh[start:end])
+      __torch__.add_weight_gradient(dhead, logits, h[start:end], b)
       b = 1.0
-      start = end
     dxs = __torch__.normalize_backward(dh, n, inverse, norm, dnorm, float(beta), h)
     dx = torch.zeros_like(x).index_add_(0, rows, dxs)  # examples may share a row
     return losses.squeeze(1), dx

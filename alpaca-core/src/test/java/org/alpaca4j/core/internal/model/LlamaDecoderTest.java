@@ -8,6 +8,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -270,6 +271,46 @@ class LlamaDecoderTest {
     assertThat(Math.sqrt(difference))
         .as(name)
         .isLessThanOrEqualTo(tolerance * Math.sqrt(norm) + noise);
+  }
+
+  /** Of so large a vocabulary, logits are exponentiated five rows at once. */
+  @Test
+  void lossesAndTheirGradientsAreTheSameInAnyChunks() {
+    ModelConfig config =
+        config("llama").hiddenSize(8).vocabSize(200_000).tieWordEmbeddings(false).build();
+    Map<String, float[]> one = head(config, 1);
+    Map<String, float[]> all = head(config, 16);
+
+    head(config, 7).forEach((name, values) -> assertClose(name, values, one.get(name), 1e-5));
+    all.forEach((name, values) -> assertClose(name, values, one.get(name), 1e-5));
+    assertThat(one.get("losses")[0]).isBetween(8f, 16f); // a guess costs log(200,000) = 12.2
+  }
+
+  /** Losses, gradients of the hidden states and of the head at 16 positions, by name. */
+  private Map<String, float[]> head(ModelConfig config, int chunk) {
+    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+      UnitTensors weights = random(decoder.units().get(2), DType.F32);
+      UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
+      NDArray targets = scope.arange(16).mul(12_500).toType(DataType.INT64, false);
+      NDList results =
+          decoder.headBackward(
+              scope,
+              normal(20 * 8, 1, 1, DType.F32, 20, 8),
+              scope.arange(3, 19).toType(DataType.INT64, false),
+              targets.reshape(16, 1),
+              1,
+              scope.create(new Shape(chunk, decoder.lossRoomWidth())),
+              weights,
+              weights,
+              gradients,
+              gradients,
+              false);
+      return Map.of(
+          "losses", results.get(0).toFloatArray(),
+          "dx", results.get(1).toFloatArray(),
+          "matrices", gradients.flat(0).toFloatArray(),
+          "vectors", gradients.flat(1).toFloatArray());
+    }
   }
 
   @Test

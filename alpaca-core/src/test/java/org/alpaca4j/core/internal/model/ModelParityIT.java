@@ -109,7 +109,7 @@ class ModelParityIT {
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray[] lossRoom = decoder.lossRoom(scope, 7, DType.F32);
+      NDArray lossRoom = scope.create(new Shape(7, decoder.lossRoomWidth()));
       NDList head =
           decoder.headBackward(
               scope,
