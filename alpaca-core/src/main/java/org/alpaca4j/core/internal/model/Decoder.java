@@ -45,8 +45,8 @@ public interface Decoder extends AutoCloseable {
   /**
    * Returns a layer's output; the last one's has {@link PackedInput#outputs} rows.
    *
-   * @param exact spend a few percent of the time on rounding as transformers does; false where {@link
-   *     #layerBackward} will compute the same again
+   * @param exact spend a few percent of the time on rounding as transformers does; false where
+   *     {@link #layerBackward} will compute the same again
    */
   NDArray layer(
       NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact);
