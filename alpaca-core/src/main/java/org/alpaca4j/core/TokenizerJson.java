@@ -12,7 +12,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.alpaca4j.core.JsonOutline.Place;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +24,13 @@ final class TokenizerJson {
   /** The tokens of a vocabulary are field names, which it takes half of the time to intern. */
   private static final JsonFactory JSON =
       JsonFactory.builder().disable(JsonFactory.Feature.INTERN_FIELD_NAMES).build();
+
+  /** Where a value stands in the bytes. */
+  private record Place(int begin, int end) {
+    int length() {
+      return end - begin;
+    }
+  }
 
   /** An added token and its id. */
   record Entry(int id, AddedToken token) {}
@@ -50,29 +56,37 @@ final class TokenizerJson {
    * tokenizers library.
    */
   static TokenizerJson parse(byte[] bytes, String origin) {
-    try {
-      Map<String, Place> fields = JsonOutline.of(bytes);
-      Place model = fields.get("model");
-      if (model == null || bytes[model.begin()] != '{') {
-        throw new TokenizerException(
-            origin + ": has no \"model\", so it is not the tokenizer.json of a fast tokenizer");
+    Place model = null;
+    Place array = null;
+    List<Entry> added = new ArrayList<>();
+    try (JsonParser parser = JSON.createParser(bytes)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw new TokenizerException(origin + ": expected a JSON object");
       }
-      List<Entry> added = new ArrayList<>();
-      Place array = fields.get("added_tokens");
-      if (array != null && bytes[array.begin()] == '[') {
-        try (JsonParser parser = parser(bytes, array)) {
-          parser.nextToken();
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String field = parser.currentName();
+        JsonToken value = parser.nextToken();
+        int begin = (int) parser.currentTokenLocation().getByteOffset();
+        if (field.equals("added_tokens") && value == JsonToken.START_ARRAY) {
           while (parser.nextToken() != JsonToken.END_ARRAY) {
             added.add(entry(JsonTree.fields(JsonTree.read(parser)), origin));
           }
+          array = new Place(begin, (int) parser.currentTokenLocation().getByteOffset() + 1);
+        } else {
+          parser.skipChildren();
+          if (field.equals("model") && value == JsonToken.START_OBJECT) {
+            model = new Place(begin, (int) parser.currentTokenLocation().getByteOffset() + 1);
+          }
         }
-      } else {
-        array = null;
       }
-      return new TokenizerJson(bytes, origin, model, array, added);
     } catch (IOException e) {
       throw unreadable(origin, e);
     }
+    if (model == null) {
+      throw new TokenizerException(
+          origin + ": has no \"model\", so it is not the tokenizer.json of a fast tokenizer");
+    }
+    return new TokenizerJson(bytes, origin, model, array, added);
   }
 
   private static JsonParser parser(byte[] bytes, Place place) throws IOException {
@@ -124,13 +138,16 @@ final class TokenizerJson {
     return read;
   }
 
-  private static Entry entry(Map<String, @Nullable Object> map, String origin) {
-    if (!(map.get("id") instanceof Number id)
+  private static Entry entry(@Nullable Map<?, ?> map, String origin) {
+    if (map == null
+        || !(map.get("id") instanceof Number id)
         || !(map.get("content") instanceof String content)
         || content.isEmpty()) {
       // Its fields alone: the text of deeply nested values would be of any size.
       throw new TokenizerException(
-          origin + ": an entry of added_tokens has no id or no content: it has " + map.keySet());
+          origin
+              + ": an entry of added_tokens has no id or no content: "
+              + (map == null ? "null" : "it has " + map.keySet()));
     }
     return new Entry(id.intValue(), addedToken(content, map));
   }
