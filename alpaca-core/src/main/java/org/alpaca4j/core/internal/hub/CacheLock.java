@@ -7,12 +7,15 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** One blob's lock, held against the other threads of this process and against other processes. */
 final class CacheLock implements AutoCloseable {
   // A file lock belongs to the whole process: threads need one of their own.
   private static final ConcurrentMap<Path, ReentrantLock> THREADS = new ConcurrentHashMap<>();
+
+  private static final long POLL_MILLIS = 50;
 
   private final ReentrantLock threads;
   private final FileChannel channel;
@@ -31,7 +34,12 @@ final class CacheLock implements AutoCloseable {
     try {
       Files.createDirectories(file.resolveSibling(""));
       channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      var unused = channel.lock();
+      // Not by waiting in the system: for it two processes, of each of which one thread holds what
+      // a
+      // thread of the other waits for, are a deadlock, and it refuses the lock.
+      while (channel.tryLock() == null) {
+        TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+      }
       locked = true;
       return new CacheLock(threads, channel);
     } finally {
