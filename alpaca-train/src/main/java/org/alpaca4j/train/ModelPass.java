@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.model.Decoder;
@@ -79,7 +78,7 @@ final class ModelPass implements AutoCloseable {
           .losses(
               scope,
               x,
-              places(scope, input),
+              input.places(),
               supervision.targets(scope),
               lossRoom(scope),
               embedding(),
@@ -130,7 +129,7 @@ final class ModelPass implements AutoCloseable {
           decoder.headBackward(
               scope,
               x[layers()],
-              places(scope, input),
+              input.places(),
               supervision.targets(scope),
               scale,
               workspace.lossRoom(scope),
@@ -191,11 +190,6 @@ final class ModelPass implements AutoCloseable {
       lengths[i] = starts[i + 1] - starts[i];
     }
     return decoder.pack(scope, batch.inputIds(), lengths, supervision.rows(), compute);
-  }
-
-  /** Where the supervised positions are in the last layer's output: [supervised]. */
-  private static NDArray places(NDManager scope, PackedInput input) {
-    return scope.create(Arrays.stream(input.places()).asLongStream().toArray());
   }
 
   @Override

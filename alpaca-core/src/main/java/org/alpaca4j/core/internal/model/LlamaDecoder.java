@@ -152,14 +152,17 @@ public final class LlamaDecoder implements Decoder {
       outputs = read;
     }
     return new PackedInput(
-        scope.create(Arrays.stream(tree.ids()).asLongStream().toArray()),
+        longs(scope, tree.ids()),
         rotary.get(0),
         rotary.get(1),
         scope.create(segments, new Shape(segments.length / 2, 2)).toDevice(Device.cpu(), false),
-        scope.create(Arrays.stream(outputs).asLongStream().toArray()),
-        wanted == null ? tree.size() : outputs.length,
-        places,
+        longs(scope, outputs),
+        longs(scope, places),
         tree.rows());
+  }
+
+  private static NDArray longs(NDManager scope, int[] values) {
+    return scope.create(Arrays.stream(values).asLongStream().toArray());
   }
 
   private static float[] floats(int[] values) {

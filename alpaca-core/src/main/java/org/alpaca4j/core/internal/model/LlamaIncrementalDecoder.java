@@ -257,7 +257,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
                 input.sin(),
                 input.segments(),
                 input.wanted(),
-                step.create(Arrays.stream(input.places()).asLongStream().toArray()),
+                input.places(),
                 step.create(Arrays.stream(input.rows()).asLongStream().toArray()),
                 step.create(ends).toDevice(Device.cpu(), false),
                 cache));

@@ -15,9 +15,8 @@ import ai.djl.ndarray.NDArray;
  *     it continues, which comes before it, or -1
  * @param wanted [rows of the last layer's output] int64: the tokens that they belong to, ascending;
  *     empty: all tokens
- * @param outputs number of rows of the last layer's output
- * @param places [wanted tokens, in the order in which they were asked for] rows of the last layer's
- *     output
+ * @param places [wanted tokens, in the order in which they were asked for] int64: rows of the last
+ *     layer's output
  * @param rows [tokens of all examples] where each token that was packed is among {@code ids}
  */
 public record PackedInput(
@@ -26,12 +25,16 @@ public record PackedInput(
     NDArray sin,
     NDArray segments,
     NDArray wanted,
-    int outputs,
-    int[] places,
+    NDArray places,
     int[] rows) {
 
   /** Returns the number of tokens to compute. */
   public int tokens() {
     return Math.toIntExact(ids.size());
+  }
+
+  /** Returns the number of rows of the last layer's output. */
+  public int outputs() {
+    return wanted.isEmpty() ? tokens() : Math.toIntExact(wanted.size());
   }
 }

@@ -240,14 +240,6 @@ class LlamaDecoderTest {
     return scope.create(result, new Shape(result.length / width, width));
   }
 
-  private static float[] floats(int[] values) {
-    float[] floats = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      floats[i] = values[i];
-    }
-    return floats;
-  }
-
   private NDArray normal(long elements, double deviation, long seed, DType dtype, long... shape) {
     NDArray flat = Tensors.empty(scope, elements, dtype);
     Tensors.fillNormal(flat, deviation, seed);
