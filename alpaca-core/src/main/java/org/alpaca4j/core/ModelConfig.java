@@ -14,30 +14,60 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
-import org.alpaca4j.core.internal.model.LlamaLayout;
-import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.family.ConfigFields;
+import org.alpaca4j.core.internal.family.Families;
+import org.alpaca4j.core.internal.family.Profile;
+import org.alpaca4j.core.internal.family.Quantization;
+import org.alpaca4j.core.internal.family.RotaryFields;
+import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
+import org.alpaca4j.core.internal.model.DecoderDescription.Dense;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
+import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
+import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
+import org.alpaca4j.core.internal.model.DecoderDescription.Mlp;
+import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
+import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of a decoder model, as its {@code config.json} gives it, in the spelling of
- * transformers 4 ({@code rope_theta}, {@code rope_scaling}, {@code torch_dtype}) or 5 ({@code
- * rope_parameters}, {@code dtype}, {@code layer_types}). A missing field has the default that
- * transformers gives it for the family. Immutable.
+ * transformers 4 ({@code rope_theta}, {@code rope_scaling}, {@code torch_dtype}), 5 ({@code
+ * rope_parameters}, {@code dtype}, {@code layer_types}) or of the family's first upload. A missing
+ * field has the default that transformers gives it for the family. Immutable.
  *
- * <p>Families: llama, mistral, qwen2, qwen3. What would change the computation and is not supported
- * is refused by name. Fields that do not matter here are kept: {@link #toJson()} returns them.
+ * <p>What would change the computation and is not supported is refused by name. Fields that do not
+ * matter here are kept: {@link #toJson()} returns them. Names of Python code ({@code auto_map}) are
+ * such fields: nothing is run.
  *
  * <p>Two configurations are equal if they describe the same model, whatever their spelling.
  */
 public final class ModelConfig {
-  static final List<String> FAMILIES = List.of("llama", "mistral", "qwen2", "qwen3");
+  static {
+    Internals.register(
+        new Internals.ModelConfigAccess() {
+          @Override
+          public DecoderDescription description(ModelConfig config) {
+            return config.values.description;
+          }
+
+          @Override
+          public Profile profile(ModelConfig config) {
+            return config.profile;
+          }
+
+          @Override
+          public @Nullable Quantization quantization(ModelConfig config) {
+            return config.values.quantization;
+          }
+        });
+  }
 
   /** Apart, so that reading a configuration does not wait for it; see {@link JsonTree}. */
   private static final class Writing {
@@ -49,41 +79,60 @@ public final class ModelConfig {
   }
 
   private final Values values;
+  private final Profile profile;
+  private final String modelType;
   private final ObjectNode document;
   private final String json;
 
-  private ModelConfig(Values values, ObjectNode document, String json) {
-    this.values = values;
+  private ModelConfig(ObjectNode document, String json, String source) {
+    Families.Described described = Families.describe(document, source);
+    ConfigFields fields = described.fields();
+    values =
+        new Values(
+            described.description(),
+            tokenId(fields, "bos_token_id"),
+            fields.tokenIds("eos_token_id"),
+            tokenId(fields, "pad_token_id"),
+            dtype(fields),
+            fields.number("initializer_range", 0.02),
+            Quantization.of(fields));
+    profile = fields.profile();
+    modelType = described.modelType();
     this.document = document;
     this.json = json;
   }
 
   /** What equality is about. */
-  record Values(
-      String modelType,
-      int hiddenSize,
-      int intermediateSize,
-      int numHiddenLayers,
-      int numAttentionHeads,
-      int numKeyValueHeads,
-      int headDim,
-      int vocabSize,
-      int maxPositionEmbeddings,
-      double rmsNormEps,
-      boolean attentionBias,
-      boolean outputBias,
-      boolean mlpBias,
-      boolean tieWordEmbeddings,
-      double attentionDropout,
-      double initializerRange,
-      double ropeTheta,
-      RopeScaling ropeScaling,
-      int slidingWindow,
-      BitSet slidingLayers,
+  private record Values(
+      DecoderDescription description,
       @Nullable Integer bosTokenId,
       List<Integer> eosTokenIds,
       @Nullable Integer padTokenId,
-      @Nullable DType dtype) {}
+      @Nullable DType dtype,
+      double initializerRange,
+      @Nullable Quantization quantization) {}
+
+  private static @Nullable Integer tokenId(ConfigFields fields, String field) {
+    List<Integer> ids = fields.tokenIds(field);
+    if (ids.size() > 1) {
+      throw fields.unsupported(field, ids, "a single id");
+    }
+    return ids.isEmpty() ? null : ids.get(0);
+  }
+
+  private static @Nullable DType dtype(ConfigFields fields) {
+    JsonNode node = fields.get("dtype");
+    if (node == null) {
+      node = fields.get("torch_dtype");
+    }
+    if (node == null) {
+      return null;
+    }
+    String name = node.asText();
+    return DType.ofTorchName(name)
+        .filter(DType::isWeight)
+        .orElseThrow(() -> fields.unsupported("dtype", name, "float32, bfloat16, float16"));
+  }
 
   /**
    * Reads a {@code config.json}.
@@ -120,112 +169,117 @@ public final class ModelConfig {
     if (!(node instanceof ObjectNode document)) {
       throw new CheckpointException(source + " is not a JSON object");
     }
-    return new ModelConfig(ModelConfigReader.read(document, source), document, json);
+    return new ModelConfig(document, json, source);
   }
 
   /**
    * Starts a configuration from nothing but the defaults of a family.
    *
-   * @param modelType llama, mistral, qwen2 or qwen3
+   * @param modelType such as llama or qwen3
+   * @throws UnsupportedModelException if there is no such family; the message names all
    */
   public static Builder builder(String modelType) {
-    Builder builder = new Builder(JsonNodeFactory.instance.objectNode());
-    if (FAMILIES.contains(modelType)) {
-      String family = Character.toUpperCase(modelType.charAt(0)) + modelType.substring(1);
-      builder.document.putArray("architectures").add(family + "ForCausalLM");
-    }
+    Profile profile = Families.of(modelType, "The configuration").profile();
+    Builder builder = new Builder(JsonNodeFactory.instance.objectNode(), profile);
+    builder.document.putArray("architectures").add(profile.architecture());
     builder.document.put("model_type", modelType);
     return builder;
   }
 
   /** Returns a builder that starts from this configuration, fields unknown here included. */
   public Builder toBuilder() {
-    return new Builder(document.deepCopy());
+    return new Builder(document.deepCopy(), profile);
   }
 
-  /** Returns the family: llama, mistral, qwen2 or qwen3. */
+  /** Returns the family as the file names it, such as llama or qwen3. */
   public String modelType() {
-    return values.modelType;
+    return modelType;
   }
 
   /** Returns the width of the residual stream. */
   public int hiddenSize() {
-    return values.hiddenSize;
+    return values.description.hiddenSize();
   }
 
-  /** Returns the width of the feed-forward layer. */
+  /** Returns the width of the feed-forward layer; that of an expert if all layers have experts. */
   public int intermediateSize() {
-    return values.intermediateSize;
+    int width = 0;
+    for (Layer layer : values.description.layers()) {
+      if (layer.mlp() instanceof Dense dense) {
+        return dense.width();
+      }
+      width = ((Experts) layer.mlp()).width();
+    }
+    return width;
   }
 
   /** Returns the number of decoder layers. */
   public int numHiddenLayers() {
-    return values.numHiddenLayers;
+    return values.description.layers().size();
+  }
+
+  private Attention attention() {
+    return values.description.layers().get(0).attention();
   }
 
   /** Returns the number of query heads. */
   public int numAttentionHeads() {
-    return values.numAttentionHeads;
+    return attention().heads();
   }
 
   /** Returns the number of key and value heads; divides {@link #numAttentionHeads()}. */
   public int numKeyValueHeads() {
-    return values.numKeyValueHeads;
+    return attention().kvHeads();
   }
 
-  /** Returns the width of a head: given, or hidden size divided by heads. Even. */
+  /** Returns the width of a head: given, or hidden size divided by heads. */
   public int headDim() {
-    return values.headDim;
+    return attention().headDim();
   }
 
   /** Returns the rows of the embedding; may exceed the number of tokens of the tokenizer. */
   public int vocabSize() {
-    return values.vocabSize;
+    return values.description.vocabSize();
   }
 
   /** Returns the context length in tokens that the model is meant for. */
   public int maxPositionEmbeddings() {
-    return values.maxPositionEmbeddings;
+    return values.description.maxPositions();
   }
 
-  /** Returns what RMS normalisation adds to the mean square. */
+  /** Returns what normalisation adds to the mean square, or to the variance. */
   public double rmsNormEps() {
-    return values.rmsNormEps;
-  }
-
-  /** Returns the activation of the feed-forward gate: always {@code silu}. */
-  public String hiddenAct() {
-    return "silu";
+    Layer layer = values.description.layers().get(0);
+    Norm norm = layer.aroundAttention().before();
+    norm = norm == null ? layer.aroundAttention().sum() : norm;
+    norm = norm == null ? values.description.finalNorm() : norm;
+    return norm == null ? 0 : norm.eps();
   }
 
   /** Returns whether the query, key and value projections have a bias. */
   public boolean attentionBias() {
-    return values.attentionBias;
+    return attention().queryKeyValue().bias() != null;
   }
 
   /** Returns whether the attention's output projection has a bias. */
   public boolean outputBias() {
-    return values.outputBias;
+    return attention().output().bias() != null;
   }
 
   /** Returns whether the feed-forward projections have a bias. */
   public boolean mlpBias() {
-    return values.mlpBias;
+    Mlp mlp = values.description.layers().get(0).mlp();
+    return mlp instanceof Dense dense && dense.out().bias() != null;
   }
 
-  /** Returns whether queries and keys are normalised per head (qwen3). */
+  /** Returns whether queries and keys are normalised. */
   public boolean qkNorm() {
-    return values.modelType.equals("qwen3");
+    return attention().headNorm() != null;
   }
 
   /** Returns whether the LM head is the embedding matrix. */
   public boolean tieWordEmbeddings() {
-    return values.tieWordEmbeddings;
-  }
-
-  /** Returns the dropout probability of attention weights in training; default 0. */
-  public double attentionDropout() {
-    return values.attentionDropout;
+    return values.description.head().tied();
   }
 
   /** Returns the standard deviation of freshly initialised weights; default 0.02. */
@@ -233,14 +287,19 @@ public final class ModelConfig {
     return values.initializerRange;
   }
 
-  /** Returns the base of the rotary position embedding's wavelengths. */
+  /**
+   * Returns the base of the rotary position embedding's wavelengths: of the layers that see
+   * everything, where others have one of their own. 0 for a model without.
+   */
   public double ropeTheta() {
-    return values.ropeTheta;
+    List<Rotary> rotaries = values.description.rotaries();
+    return rotaries.isEmpty() ? 0 : rotaries.get(0).theta();
   }
 
-  /** Returns how the rotary position embedding is stretched. */
+  /** Returns how the rotary position embedding is stretched; the same one's. */
   public RopeScaling ropeScaling() {
-    return values.ropeScaling;
+    List<Rotary> rotaries = values.description.rotaries();
+    return rotaries.isEmpty() ? RopeScaling.DEFAULT : rotaries.get(0).scaling();
   }
 
   /**
@@ -251,10 +310,8 @@ public final class ModelConfig {
    * @throws IndexOutOfBoundsException if there is no such layer
    */
   public OptionalInt slidingWindow(int layer) {
-    Objects.checkIndex(layer, values.numHiddenLayers);
-    return values.slidingLayers.get(layer)
-        ? OptionalInt.of(values.slidingWindow)
-        : OptionalInt.empty();
+    int window = values.description.layers().get(layer).attention().window();
+    return window == 0 ? OptionalInt.empty() : OptionalInt.of(window);
   }
 
   /** Returns the id of the token that begins a text, if the model has one. */
@@ -287,8 +344,12 @@ public final class ModelConfig {
    */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    for (UnitLayout unit : LlamaLayout.of(this).units()) {
-      unit.parameters().forEach(p -> shapes.put(p.name(), p.shapeArray()));
+    for (FileTensor tensor : values.description.tensors()) {
+      long[] shape = new long[tensor.shape().size()];
+      for (int i = 0; i < shape.length; i++) {
+        shape[i] = tensor.shape().get(i);
+      }
+      shapes.put(tensor.name(), shape);
     }
     return shapes;
   }
@@ -313,7 +374,7 @@ public final class ModelConfig {
 
   @Override
   public String toString() {
-    return "ModelConfig" + values.toString().substring("Values".length());
+    return "ModelConfig[" + modelType + ", " + values + "]";
   }
 
   /**
@@ -322,74 +383,87 @@ public final class ModelConfig {
    */
   public static final class Builder {
     private final ObjectNode document;
+    private final Profile profile;
 
-    private Builder(ObjectNode document) {
+    private Builder(ObjectNode document, Profile profile) {
       this.document = document;
+      this.profile = profile;
+    }
+
+    /** Sets a field under the name that the file already uses, or else the family. */
+    private Builder known(String field, Object value) {
+      List<String> names = profile.names(field);
+      for (String name : names) {
+        if (document.hasNonNull(name)) {
+          return field(name, value);
+        }
+      }
+      return field(names.get(0), value);
     }
 
     /** Sets the width of the residual stream; default that of the family. */
     public Builder hiddenSize(int value) {
-      return field("hidden_size", value);
+      return known("hidden_size", value);
     }
 
     /** Sets the width of the feed-forward layer; default that of the family. */
     public Builder intermediateSize(int value) {
-      return field("intermediate_size", value);
+      return known("intermediate_size", value);
     }
 
-    /** Sets the number of decoder layers; default 32. */
+    /** Sets the number of decoder layers; default that of the family. */
     public Builder numHiddenLayers(int value) {
-      return field("num_hidden_layers", value);
+      return known("num_hidden_layers", value);
     }
 
-    /** Sets the number of query heads; default 32. */
+    /** Sets the number of query heads; default that of the family. */
     public Builder numAttentionHeads(int value) {
-      return field("num_attention_heads", value);
+      return known("num_attention_heads", value);
     }
 
     /** Sets the number of key and value heads; default that of the family. */
     public Builder numKeyValueHeads(int value) {
-      return field("num_key_value_heads", value);
+      return known("num_key_value_heads", value);
     }
 
     /** Sets the width of a head; default hidden size divided by heads, for qwen3 128. */
     public Builder headDim(int value) {
-      return field("head_dim", value);
+      return known("head_dim", value);
     }
 
     /** Sets the rows of the embedding; default that of the family. */
     public Builder vocabSize(int value) {
-      return field("vocab_size", value);
+      return known("vocab_size", value);
     }
 
     /** Sets the context length in tokens; default that of the family. */
     public Builder maxPositionEmbeddings(int value) {
-      return field("max_position_embeddings", value);
+      return known("max_position_embeddings", value);
     }
 
-    /** Sets what RMS normalisation adds to the mean square; default 1e-6. */
+    /** Sets what normalisation adds to the mean square; default that of the family. */
     public Builder rmsNormEps(double value) {
-      return field("rms_norm_eps", value);
+      return known("rms_norm_eps", value);
     }
 
     /** Sets whether attention projections have a bias (llama, qwen3); default false. */
     public Builder attentionBias(boolean value) {
-      return field("attention_bias", value);
+      return known("attention_bias", value);
     }
 
     /** Sets whether feed-forward projections have a bias (llama); default false. */
     public Builder mlpBias(boolean value) {
-      return field("mlp_bias", value);
+      return known("mlp_bias", value);
     }
 
-    /** Sets whether the LM head is the embedding matrix; default false. */
+    /** Sets whether the LM head is the embedding matrix; default that of the family. */
     public Builder tieWordEmbeddings(boolean value) {
-      return field("tie_word_embeddings", value);
+      return known("tie_word_embeddings", value);
     }
 
     /** Sets the standard deviation of freshly initialised weights; default 0.02. */
     public Builder initializerRange(double value) {
-      return field("initializer_range", value);
+      return known("initializer_range", value);
     }
 
     /** Sets the base of the rotary embedding's wavelengths; default 10000. */
@@ -403,7 +477,7 @@ public final class ModelConfig {
           }
         }
       }
-      return field("rope_theta", value);
+      return known("rope_theta", value);
     }
 
     /** Sets how the rotary position embedding is stretched; default not at all. */
@@ -423,7 +497,7 @@ public final class ModelConfig {
       } else {
         rope = document.putObject("rope_scaling");
       }
-      RopeScalingFields.write(scaling, rope);
+      RotaryFields.write(scaling, rope);
       return this;
     }
 

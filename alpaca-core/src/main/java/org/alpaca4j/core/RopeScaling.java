@@ -1,6 +1,6 @@
 package org.alpaca4j.core;
 
-import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
  * @param type the method
  * @param factor by how much the context is stretched; 1 for {@link Type#DEFAULT}
  * @param originalMaxPositionEmbeddings the pretraining length in tokens ({@link Type#LLAMA3},
- *     {@link Type#YARN}); 0 for other types
- * @param attentionFactor YaRN: what cosines and sines are multiplied by; null infers it from the
- *     factor and {@code mscale}
+ *     {@link Type#YARN}, {@link Type#LONGROPE}); 0 for other types
+ * @param attentionFactor YaRN, LongRoPE: what cosines and sines are multiplied by; null infers it
+ *     from the factor, YaRN's also from {@code mscale}
  * @param betaFast YaRN: rotations above which a frequency is kept; default 32
  * @param betaSlow YaRN: rotations below which a frequency is divided by the factor; default 1
  * @param mscale YaRN: scale of the inferred attention factor, or null
@@ -25,6 +25,11 @@ import org.jspecify.annotations.Nullable;
  *     stretched; 0 for other types
  * @param highFreqFactor Llama 3: wavelengths shorter than the original length divided by this are
  *     kept; 0 for other types
+ * @param alpha dynamic NTK with a base that does not depend on the length: what stretches it
+ *     (Hunyuan); 0: none
+ * @param shortFactors LongRoPE: what each frequency is divided by up to the original length; empty
+ *     for other types
+ * @param longFactors LongRoPE: the same beyond the original length
  */
 public record RopeScaling(
     Type type,
@@ -37,7 +42,10 @@ public record RopeScaling(
     @Nullable Double mscaleAllDim,
     boolean truncate,
     double lowFreqFactor,
-    double highFreqFactor) {
+    double highFreqFactor,
+    double alpha,
+    List<Double> shortFactors,
+    List<Double> longFactors) {
 
   /** The plain rotary embedding, not stretched. */
   public static final RopeScaling DEFAULT = simple(Type.DEFAULT, 1.0);
@@ -53,7 +61,9 @@ public record RopeScaling(
     /** Low frequencies divided by the factor, high ones kept, smooth between (Llama 3.1). */
     LLAMA3,
     /** Interpolation by parts, with warmer attention. See <i>YaRN</i>, arXiv:2309.00071. */
-    YARN;
+    YARN,
+    /** Each frequency divided by a searched factor of its own (Phi-3). See arXiv:2402.13753. */
+    LONGROPE;
 
     /** Returns the name in a {@code config.json}, such as {@code llama3}. */
     public String configName() {
@@ -69,7 +79,10 @@ public record RopeScaling(
    */
   public RopeScaling {
     require(factor > 0 && Double.isFinite(factor), "factor", factor, "a positive number");
-    if (type == Type.LLAMA3 || type == Type.YARN) {
+    shortFactors = List.copyOf(shortFactors);
+    longFactors = List.copyOf(longFactors);
+    require(alpha >= 0 && Double.isFinite(alpha), "alpha", alpha, "0 or a positive number");
+    if (type == Type.LLAMA3 || type == Type.YARN || type == Type.LONGROPE) {
       require(
           originalMaxPositionEmbeddings > 0,
           "original_max_position_embeddings",
@@ -88,6 +101,20 @@ public record RopeScaling(
       require(betaFast > 0, "beta_fast", betaFast, "a positive number");
       require(betaSlow > 0, "beta_slow", betaSlow, "a positive number");
     }
+    if (type == Type.LONGROPE) {
+      require(!shortFactors.isEmpty(), "short_factor", 0, "one number for each frequency");
+      require(
+          longFactors.size() == shortFactors.size(),
+          "the length of long_factor",
+          longFactors.size(),
+          "that of short_factor, " + shortFactors.size());
+      for (double value : shortFactors) {
+        require(value > 0, "short_factor", value, "positive numbers");
+      }
+      for (double value : longFactors) {
+        require(value > 0, "long_factor", value, "positive numbers");
+      }
+    }
   }
 
   private static void require(boolean ok, String field, Number value, String must) {
@@ -97,7 +124,8 @@ public record RopeScaling(
   }
 
   private static RopeScaling simple(Type type, double factor) {
-    return new RopeScaling(type, factor, 0, null, 32, 1, null, null, true, 0, 0);
+    return new RopeScaling(
+        type, factor, 0, null, 32, 1, null, null, true, 0, 0, 0, List.of(), List.of());
   }
 
   /**
@@ -116,6 +144,86 @@ public record RopeScaling(
    */
   public static RopeScaling dynamic(double factor) {
     return simple(Type.DYNAMIC, factor);
+  }
+
+  /**
+   * Returns {@link Type#DYNAMIC} scaling with a base that does not depend on the length.
+   *
+   * @param alpha stretches the base: by its power {@code dims / (dims - 2)}
+   */
+  public static RopeScaling alpha(double alpha) {
+    return new RopeScaling(
+        Type.DYNAMIC, 1, 0, null, 32, 1, null, null, true, 0, 0, alpha, List.of(), List.of());
+  }
+
+  /**
+   * Returns {@link Type#LONGROPE} scaling.
+   *
+   * @param factor by how much the context is stretched
+   * @param originalMaxPositionEmbeddings the pretraining length in tokens
+   * @param attentionFactor what cosines and sines are multiplied by, or null
+   * @param shortFactors one for each frequency, up to the original length
+   * @param longFactors one for each frequency, beyond it
+   */
+  public static RopeScaling longrope(
+      double factor,
+      int originalMaxPositionEmbeddings,
+      @Nullable Double attentionFactor,
+      List<Double> shortFactors,
+      List<Double> longFactors) {
+    return new RopeScaling(
+        Type.LONGROPE,
+        factor,
+        originalMaxPositionEmbeddings,
+        attentionFactor,
+        32,
+        1,
+        null,
+        null,
+        true,
+        0,
+        0,
+        0,
+        shortFactors,
+        longFactors);
+  }
+
+  /**
+   * Returns {@link Type#YARN} scaling.
+   *
+   * @param factor by how much the context is stretched
+   * @param originalMaxPositionEmbeddings the pretraining length in tokens
+   * @param attentionFactor see the component
+   * @param betaFast see the component
+   * @param betaSlow see the component
+   * @param mscale see the component
+   * @param mscaleAllDim see the component
+   * @param truncate see the component
+   */
+  public static RopeScaling yarn(
+      double factor,
+      int originalMaxPositionEmbeddings,
+      @Nullable Double attentionFactor,
+      double betaFast,
+      double betaSlow,
+      @Nullable Double mscale,
+      @Nullable Double mscaleAllDim,
+      boolean truncate) {
+    return new RopeScaling(
+        Type.YARN,
+        factor,
+        originalMaxPositionEmbeddings,
+        attentionFactor,
+        betaFast,
+        betaSlow,
+        mscale,
+        mscaleAllDim,
+        truncate,
+        0,
+        0,
+        0,
+        List.of(),
+        List.of());
   }
 
   /**
@@ -142,7 +250,10 @@ public record RopeScaling(
         null,
         true,
         lowFreqFactor,
-        highFreqFactor);
+        highFreqFactor,
+        0,
+        List.of(),
+        List.of());
   }
 
   /**
@@ -152,32 +263,40 @@ public record RopeScaling(
    * @param originalMaxPositionEmbeddings the pretraining length in tokens
    */
   public static RopeScaling yarn(double factor, int originalMaxPositionEmbeddings) {
-    return new RopeScaling(
-        Type.YARN, factor, originalMaxPositionEmbeddings, null, 32, 1, null, null, true, 0, 0);
+    return yarn(factor, originalMaxPositionEmbeddings, null, 32, 1, null, null, true);
   }
 
   /**
    * Returns the angle per position of each pair of dimensions, {@code [headDim / 2]}.
    *
    * @param config gives {@code ropeTheta}, {@code headDim} and {@code maxPositionEmbeddings}
-   * @param sequenceLength the positions in use, highest + 1; only {@link Type#DYNAMIC} depends on
-   *     it, and only beyond {@code maxPositionEmbeddings}
+   * @param sequenceLength as for {@link #inverseFrequencies(double, int, int, int)}
    */
   public float[] inverseFrequencies(ModelConfig config, int sequenceLength) {
     return inverseFrequencies(
         config.ropeTheta(), config.headDim(), config.maxPositionEmbeddings(), sequenceLength);
   }
 
+  /** Returns whether frequencies depend on the length of the sequence. */
+  public boolean dependsOnLength() {
+    return type == Type.LONGROPE || (type == Type.DYNAMIC && alpha == 0);
+  }
+
   /**
-   * Returns the number that cosines and sines are multiplied by: 1 unless {@link Type#YARN}, which
-   * so makes attention sharper.
+   * Returns the number that cosines and sines are multiplied by: 1 unless {@link Type#YARN} or
+   * {@link Type#LONGROPE}, which so make attention sharper.
    */
   public double attentionScaling() {
-    if (type != Type.YARN) {
+    if (type != Type.YARN && type != Type.LONGROPE) {
       return 1.0;
     }
     if (attentionFactor != null) {
       return attentionFactor;
+    }
+    if (type == Type.LONGROPE) {
+      return factor <= 1
+          ? 1.0
+          : Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositionEmbeddings));
     }
     if (mscale != null && mscaleAllDim != null && mscale != 0 && mscaleAllDim != 0) {
       return yarnScale(mscale) / yarnScale(mscaleAllDim);
@@ -192,16 +311,38 @@ public record RopeScaling(
   // What follows mirrors torch: a Python number that meets a float32 tensor becomes a float first,
   // and `number / tensor` is `number * reciprocal(tensor)`.
 
-  float[] inverseFrequencies(
-      double theta, int headDim, int maxPositionEmbeddings, int sequenceLength) {
+  /**
+   * Returns the angle per position of each pair of dimensions, {@code [dims / 2]}.
+   *
+   * @param theta base of the wavelengths
+   * @param dims how many dimensions of a head turn
+   * @param maxPositionEmbeddings the context length in tokens
+   * @param sequenceLength the positions in use, highest + 1; matters only if {@link
+   *     #dependsOnLength}, {@link Type#DYNAMIC} beyond {@code maxPositionEmbeddings}, {@link
+   *     Type#LONGROPE} beyond the original length
+   */
+  public float[] inverseFrequencies(
+      double theta, int dims, int maxPositionEmbeddings, int sequenceLength) {
     return switch (type) {
-      case DEFAULT -> plain((float) theta, headDim);
-      case LINEAR -> divided(plain((float) theta, headDim));
-      case DYNAMIC ->
-          plain(dynamicBase(theta, headDim, maxPositionEmbeddings, sequenceLength), headDim);
-      case LLAMA3 -> smoothed(plain((float) theta, headDim));
-      case YARN -> byParts(theta, headDim);
+      case DEFAULT -> plain((float) theta, dims);
+      case LINEAR -> divided(plain((float) theta, dims));
+      case DYNAMIC -> plain(dynamicBase(theta, dims, maxPositionEmbeddings, sequenceLength), dims);
+      case LLAMA3 -> smoothed(plain((float) theta, dims));
+      case YARN -> byParts(theta, dims);
+      case LONGROPE ->
+          searched(
+              (float) theta,
+              dims,
+              sequenceLength > originalMaxPositionEmbeddings ? longFactors : shortFactors);
     };
+  }
+
+  private static float[] searched(float base, int dims, List<Double> factors) {
+    float[] frequencies = new float[dims / 2];
+    for (int i = 0; i < frequencies.length; i++) {
+      frequencies[i] = 1f / (factors.get(i).floatValue() * wavelengthFactor(base, i, dims));
+    }
+    return frequencies;
   }
 
   private static float[] plain(float base, int headDim) {
@@ -227,6 +368,9 @@ public record RopeScaling(
   private float dynamicBase(
       double theta, int headDim, int maxPositionEmbeddings, int sequenceLength) {
     double exponent = (double) headDim / (headDim - 2);
+    if (alpha > 0) {
+      return (float) (theta * Math.pow(alpha, exponent));
+    }
     if (sequenceLength <= maxPositionEmbeddings) {
       return (float) (theta * Math.pow(factor - (factor - 1), exponent));
     }
@@ -281,10 +425,5 @@ public record RopeScaling(
     return headDim
         * Math.log(originalMaxPositionEmbeddings / (rotations * 2 * Math.PI))
         / (2 * Math.log(theta));
-  }
-
-  /** Returns the names of the supported methods, for messages. */
-  static String supported() {
-    return Arrays.stream(Type.values()).map(Type::configName).toList().toString();
   }
 }

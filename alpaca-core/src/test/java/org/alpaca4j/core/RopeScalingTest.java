@@ -122,8 +122,7 @@ class RopeScalingTest {
 
   @Test
   void yarnTakesItsAttentionFactorFromTwoScalesAndDoesNotRoundWhenTold() {
-    RopeScaling yarn =
-        new RopeScaling(RopeScaling.Type.YARN, 40, 1024, null, 16, 2, 1.0, 0.5, false, 0, 0);
+    RopeScaling yarn = RopeScaling.yarn(40, 1024, null, 16, 2, 1.0, 0.5, false);
     assertFrequencies(
         yarn,
         10000,
@@ -141,8 +140,7 @@ class RopeScalingTest {
 
   @Test
   void yarnTakesAGivenAttentionFactor() {
-    RopeScaling yarn =
-        new RopeScaling(RopeScaling.Type.YARN, 4, 1024, 1.5, 32, 1, null, null, true, 0, 0);
+    RopeScaling yarn = RopeScaling.yarn(4, 1024, 1.5, 32, 1, null, null, true);
     assertFrequencies(
         yarn,
         10000,

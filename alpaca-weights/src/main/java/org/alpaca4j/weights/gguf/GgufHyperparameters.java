@@ -97,7 +97,8 @@ final class GgufHyperparameters {
           metadata.put(prefix + "yarn_beta_slow", GgufValue.float32(scaling.betaSlow()));
         }
       }
-      case DYNAMIC -> throw unsupported(config, "rope type dynamic");
+      case DYNAMIC, LONGROPE ->
+          throw unsupported(config, "rope type " + scaling.type().configName());
     }
   }
 
@@ -294,8 +295,7 @@ final class GgufHyperparameters {
     } else if (metadata.has(key + "yarn_attn_factor")) {
       attention = shortest(metadata.number(key + "yarn_attn_factor").orElse(1.0));
     }
-    return new RopeScaling(
-        RopeScaling.Type.YARN,
+    return RopeScaling.yarn(
         factor,
         original,
         attention,
@@ -303,9 +303,7 @@ final class GgufHyperparameters {
         shortest(metadata.number(key + "yarn_beta_slow").orElse(1.0)),
         null,
         null,
-        true,
-        0,
-        0);
+        true);
   }
 
   /** Returns the number that a float stands for: 1e-5 rather than 9.999999747378752e-06. */

@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.RopeScaling;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +34,73 @@ public record DecoderDescription(
     @Nullable Norm finalNorm,
     Head head) {
 
+  /**
+   * Returns the tensors of the checkpoint, in the order of the model. A head that is the embedding
+   * is not among them.
+   */
+  public List<FileTensor> tensors() {
+    List<FileTensor> tensors = new ArrayList<>();
+    add(tensors, embedding.tokens());
+    add(tensors, embedding.positions());
+    add(tensors, embedding.norm());
+    add(tensors, embedding.projection());
+    for (Layer layer : layers) {
+      add(tensors, layer.aroundAttention.before);
+      add(tensors, layer.attention.queryKeyValue);
+      if (layer.attention.headNorm != null) {
+        add(tensors, layer.attention.headNorm.query);
+        add(tensors, layer.attention.headNorm.key);
+      }
+      add(tensors, layer.attention.output);
+      add(tensors, layer.aroundAttention.after);
+      add(tensors, layer.aroundAttention.sum);
+      add(tensors, layer.aroundMlp.before);
+      add(tensors, layer.mlp);
+      add(tensors, layer.aroundMlp.after);
+      add(tensors, layer.aroundMlp.sum);
+    }
+    add(tensors, finalNorm);
+    add(tensors, head.projection());
+    add(tensors, head.weight());
+    add(tensors, head.bias());
+    return tensors;
+  }
+
+  private static void add(List<FileTensor> tensors, @Nullable Weight weight) {
+    if (weight != null) {
+      tensors.addAll(weight.tensors);
+    }
+  }
+
+  private static void add(List<FileTensor> tensors, @Nullable Linear linear) {
+    if (linear != null) {
+      add(tensors, linear.weight);
+      add(tensors, linear.bias);
+    }
+  }
+
+  private static void add(List<FileTensor> tensors, @Nullable Norm norm) {
+    if (norm != null) {
+      add(tensors, norm.weight);
+      add(tensors, norm.bias);
+    }
+  }
+
+  private static void add(List<FileTensor> tensors, Mlp mlp) {
+    if (mlp instanceof Dense dense) {
+      add(tensors, dense.in);
+      add(tensors, dense.out);
+    } else if (mlp instanceof Experts experts) {
+      add(tensors, experts.router);
+      add(tensors, experts.in);
+      add(tensors, experts.out);
+      if (experts.shared != null) {
+        add(tensors, experts.shared);
+      }
+      add(tensors, experts.sharedGate);
+    }
+  }
+
   /** How the tokens of a sequence are numbered. */
   public sealed interface Positions {
     /** 0, 1, 2, … */
@@ -40,8 +108,8 @@ public record DecoderDescription(
 
     /**
      * ChatGLM-6B's two positions. What comes before {@code sop} is numbered 0, 1, 2, … and is seen
-     * in both directions; from {@code sop} on every token has the position of the mask token ({@code
-     * gmask}, or {@code mask} where there is none), and block positions 1, 2, …
+     * in both directions; from {@code sop} on every token has the position of the mask token
+     * ({@code gmask}, or {@code mask} where there is none), and block positions 1, 2, …
      */
     record Glm(int mask, int gmask, int sop) implements Positions {}
   }
@@ -74,7 +142,9 @@ public record DecoderDescription(
     record Grouped(int groups, List<Long> parts) implements Order {}
   }
 
-  /** A matrix [rows, columns] or a vector of the decoder: the file's tensors, one below the other. */
+  /**
+   * A matrix [rows, columns] or a vector of the decoder: the file's tensors, one below the other.
+   */
   public record Weight(List<FileTensor> tensors) {
     /** A tensor as it is in the file. */
     public static Weight of(String name, long... shape) {
@@ -165,12 +235,16 @@ public record DecoderDescription(
    * One decoder layer: attention and MLP, one after the other or side by side.
    *
    * <p>One after the other, each branch makes {@code y = sumNorm(residualScale * r + branchScale *
-   * after(f(before(x))))}; r is x, or before(x). Side by side ({@code parallel}), the result is {@code
-   * x + attention(before(x)) + mlp(before(x))}, both scaled; where the MLP's {@code before} is null,
-   * it takes what attention takes.
+   * after(f(before(x))))}; r is x, or before(x). Side by side ({@code parallel}), the result is
+   * {@code x + attention(before(x)) + mlp(before(x))}, both scaled; where the MLP's {@code before}
+   * is null, it takes what attention takes.
    */
   public record Layer(
-      Attention attention, Residual aroundAttention, Mlp mlp, Residual aroundMlp, boolean parallel) {}
+      Attention attention,
+      Residual aroundAttention,
+      Mlp mlp,
+      Residual aroundMlp,
+      boolean parallel) {}
 
   /**
    * What surrounds a branch.
@@ -244,8 +318,9 @@ public record DecoderDescription(
   }
 
   /**
-   * Attention biases that fall with the distance: slope times the key's position is added to a score.
-   * Slopes are those of Press et al. 2022, also for numbers of heads that are no power of two.
+   * Attention biases that fall with the distance: slope times the key's position is added to a
+   * score. Slopes are those of Press et al. 2022, also for numbers of heads that are no power of
+   * two.
    *
    * @param rounded whether slopes, and slope times position, are rounded to bfloat16 (Falcon)
    * @param scaled whether the bias is multiplied by the attention's scale, too (Falcon)

@@ -1,0 +1,70 @@
+package org.alpaca4j.core.internal;
+
+import java.util.Objects;
+import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.UnsupportedModelException;
+import org.alpaca4j.core.internal.family.Profile;
+import org.alpaca4j.core.internal.family.Quantization;
+import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What public types show to the library's own modules and not to users. A type registers its access
+ * when it is initialised, so that it is there as soon as there is an object to ask.
+ */
+public final class Internals {
+  private static @Nullable ModelConfigAccess modelConfigAccess;
+
+  private Internals() {}
+
+  /** What a configuration shows. */
+  public interface ModelConfigAccess {
+    /** See {@link Internals#description}. */
+    DecoderDescription description(ModelConfig config);
+
+    /** See {@link Internals#profile}. */
+    Profile profile(ModelConfig config);
+
+    /** See {@link Internals#quantization}. */
+    @Nullable Quantization quantization(ModelConfig config);
+  }
+
+  /** Called by the configuration's class. */
+  public static void register(ModelConfigAccess access) {
+    modelConfigAccess = access;
+  }
+
+  private static ModelConfigAccess modelConfig() {
+    return Objects.requireNonNull(modelConfigAccess, "ModelConfig is initialised");
+  }
+
+  /** Returns the decoder that a configuration describes. */
+  public static DecoderDescription description(ModelConfig config) {
+    return modelConfig().description(config);
+  }
+
+  /** Returns how the configuration's family spells its files. */
+  public static Profile profile(ModelConfig config) {
+    return modelConfig().profile(config);
+  }
+
+  /** Returns how the folder's weights are quantised, or null. */
+  public static @Nullable Quantization quantization(ModelConfig config) {
+    return modelConfig().quantization(config);
+  }
+
+  /**
+   * Refuses a configuration whose weights cannot be read.
+   *
+   * @throws UnsupportedModelException if they are quantised; the message names how
+   */
+  public static void requireLoadable(ModelConfig config) {
+    Quantization quantization = quantization(config);
+    if (quantization != null) {
+      throw new UnsupportedModelException(
+          "quantization_config "
+              + quantization.method()
+              + " is not supported; supported: none: take the model's unquantised weights");
+    }
+  }
+}
