@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.SupervisedExample;
@@ -33,7 +34,7 @@ public final class ModelEvaluator implements AutoCloseable {
 
   /** Returns an evaluator that computes in the precision of the model's weights. */
   public static ModelEvaluator of(CausalLm model) {
-    ModelPass pass = new ModelPass(model.internals(), model.internals().dtype(), LOSS_CHUNK_TOKENS);
+    ModelPass pass = new ModelPass(Internals.loaded(model), Internals.loaded(model).activations(), LOSS_CHUNK_TOKENS);
     return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, true);
   }
 

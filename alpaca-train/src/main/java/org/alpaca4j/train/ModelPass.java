@@ -38,7 +38,7 @@ final class ModelPass implements AutoCloseable {
     this.parameters = model.units();
     this.compute = compute;
     this.lossChunkTokens = lossChunkTokens;
-    if (compute == model.dtype()) {
+    if (compute == model.activations()) {
       weights = parameters;
     } else {
       weights = new ArrayList<>();
@@ -68,7 +68,7 @@ final class ModelPass implements AutoCloseable {
   float[] losses(PackedBatch batch, Supervision supervision) {
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch, supervision);
-      NDArray x = decoder.embed(scope, input, embedding());
+      NDArray x = decoder.embed(scope, input, embedding(), compute);
       for (int layer = 0; layer < layers(); layer++) {
         NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer), true);
         x.close();
@@ -78,9 +78,9 @@ final class ModelPass implements AutoCloseable {
           .losses(
               scope,
               x,
-              input.places(),
+              input.outputRows(),
               supervision.targets(scope),
-              lossRoom(scope),
+              logitsBuffer(scope),
               embedding(),
               head())
           .toFloatArray();
@@ -103,18 +103,18 @@ final class ModelPass implements AutoCloseable {
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch, supervision);
       NDArray[] x = new NDArray[layers() + 1];
-      NDArray[][] room = new NDArray[layers()][];
-      NDArray[] @Nullable [] more = new NDArray[layers()][];
-      NDArray[] scratch = workspace.scratch(scope, input.tokens());
-      x[0] = decoder.embed(scope, input, embedding());
+      NDArray[] kept = new NDArray[layers()];
+      NDArray[] @Nullable [] extras = new NDArray[layers()][];
+      NDArray scratch = workspace.scratch();
+      x[0] = decoder.embed(scope, input, embedding(), compute);
       for (int layer = 0; layer < layers(); layer++) {
         UnitTensors unit = weights.get(1 + layer);
-        room[layer] = workspace.activations(scope, layer, input.tokens());
+        kept[layer] = workspace.activations(layer);
         if (workspace.keepsActivations()) {
-          NDList kept =
-              decoder.layerKeeping(scope, layer, x[layer], input, unit, room[layer], scratch);
-          x[layer + 1] = kept.get(0);
-          more[layer] = kept.subNDList(1).toArray(new NDArray[0]);
+          NDList results =
+              decoder.layerKeeping(scope, layer, x[layer], input, unit, kept[layer], scratch);
+          x[layer + 1] = results.get(0);
+          extras[layer] = results.subNDList(1).toArray(new NDArray[0]);
         } else {
           x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit, false);
         }
@@ -122,17 +122,14 @@ final class ModelPass implements AutoCloseable {
 
       int last = weights.size() - 1;
       UnitTensors embeddingGradient = gradients.unit(0);
-      if (!accumulate && !decoder.config().tieWordEmbeddings()) {
-        Tensors.zero(embeddingGradient.flat(0)); // tied, the head overwrites it
-      }
       NDList head =
           decoder.headBackward(
               scope,
               x[layers()],
-              input.places(),
+              input.outputRows(),
               supervision.targets(scope),
               scale,
-              workspace.lossRoom(scope),
+              workspace.logitsBuffer(scope),
               embedding(),
               head(),
               embeddingGradient,
@@ -148,9 +145,9 @@ final class ModelPass implements AutoCloseable {
                   layer,
                   x[layer],
                   dx,
-                  room[layer],
+                  kept[layer],
                   scratch,
-                  more[layer],
+                  extras[layer],
                   input,
                   weights.get(1 + layer),
                   gradients.unit(1 + layer),
@@ -160,13 +157,13 @@ final class ModelPass implements AutoCloseable {
           dx = next;
         }
       }
-      decoder.embedBackward(input, dx, embeddingGradient);
+      decoder.embedBackward(input, dx, embedding(), embeddingGradient, accumulate);
       return loss;
     }
   }
 
-  private NDArray lossRoom(NDManager scope) {
-    long width = decoder.lossRoomWidth();
+  private NDArray logitsBuffer(NDManager scope) {
+    long width = decoder.logitsWidth();
     NDArray flat = Tensors.empty(scope, lossChunkTokens * width, compute);
     return Tensors.view(scope, flat, 0, lossChunkTokens, width);
   }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
@@ -81,7 +82,7 @@ public final class SftTrainer {
             config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
     LearningRateSchedule schedule = config.schedule(totalSteps);
-    LoadedModel weights = model.internals();
+    LoadedModel weights = Internals.loaded(model);
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
     checkpoints.prepare();
@@ -165,7 +166,7 @@ public final class SftTrainer {
       AdamW optimizer, Gradients gradients, ModelPass pass, double learningRate, double norm) {
     double factor = Math.min(1.0, config.maxGradientNorm() / (norm + 1e-6));
     optimizer.begin();
-    for (int unit = 0; unit < model.internals().units().size(); unit++) {
+    for (int unit = 0; unit < Internals.loaded(model).units().size(); unit++) {
       optimizer.update(unit, gradients.unit(unit), learningRate, factor);
       pass.refresh(unit);
     }
@@ -210,7 +211,7 @@ public final class SftTrainer {
 
   private TrainingListener.Plan plan(int totalSteps) {
     long parameters =
-        model.internals().units().stream()
+        Internals.loaded(model).units().stream()
             .flatMap(unit -> unit.layout().elements().stream())
             .mapToLong(Long::longValue)
             .sum();
@@ -302,10 +303,10 @@ public final class SftTrainer {
       if (model == null || dataset == null) {
         throw new TrainingException("a trainer needs both model(...) and dataset(...)");
       }
-      if (model.internals().dtype() != DType.F32) {
+      if (Internals.loaded(model).storage() != DType.F32) {
         throw new TrainingException(
             "the model was loaded with "
-                + model.internals().dtype()
+                + Internals.loaded(model).storage()
                 + " weights; load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
                 + " SftConfig.precision("
                 + Precision.BFLOAT16

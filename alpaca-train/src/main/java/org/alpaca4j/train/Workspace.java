@@ -44,8 +44,8 @@ final class Workspace implements AutoCloseable {
     this.decoder = decoder;
     this.keeps = keep;
     this.lossPositions = lossPositions;
-    long activations = elements(decoder.roomWidths(), maxTokens);
-    int layers = decoder.config().numHiddenLayers();
+    long activations = Math.multiplyExact(decoder.keptWidth(), (long) maxTokens);
+    int layers = decoder.layers();
     if (keep) {
       long gradients =
           decoder.units().subList(1, 1 + layers).stream()
@@ -59,13 +59,9 @@ final class Workspace implements AutoCloseable {
     } else {
       slabs.add(Tensors.empty(manager, activations, dtype));
     }
-    long logits = Math.multiplyExact(decoder.lossRoomWidth(), (long) lossPositions);
-    long others = elements(decoder.scratchWidths(), maxTokens);
+    long logits = Math.multiplyExact(decoder.logitsWidth(), (long) lossPositions);
+    long others = Math.multiplyExact(decoder.scratchWidth(), (long) maxTokens);
     scratch = Tensors.empty(manager, Math.max(others, logits), dtype);
-  }
-
-  private static long elements(List<Long> widths, int tokens) {
-    return Math.multiplyExact(widths.stream().mapToLong(Long::longValue).sum(), (long) tokens);
   }
 
   /** Returns whether each layer's activations are kept for its backward pass. */
@@ -73,29 +69,19 @@ final class Workspace implements AutoCloseable {
     return keeps;
   }
 
-  /** Returns a layer's activation tensors [tokens, width], owned by {@code scope}. */
-  NDArray[] activations(NDManager scope, int layer, int tokens) {
-    return views(scope, slabs.get(keeps ? layer : 0), decoder.roomWidths(), tokens);
+  /** Returns the memory of a layer's activations. */
+  NDArray activations(int layer) {
+    return slabs.get(keeps ? layer : 0);
   }
 
-  /** Returns tensors [tokens, width] for what a layer's call needs meanwhile. */
-  NDArray[] scratch(NDManager scope, int tokens) {
-    return views(scope, scratch, decoder.scratchWidths(), tokens);
+  /** Returns the memory for what a layer's call needs meanwhile. */
+  NDArray scratch() {
+    return scratch;
   }
 
-  /** Returns the head's room for logits; in the same memory as {@link #scratch}. */
-  NDArray lossRoom(NDManager scope) {
-    return Tensors.view(scope, scratch, 0, lossPositions, decoder.lossRoomWidth());
-  }
-
-  private static NDArray[] views(NDManager scope, NDArray slab, List<Long> widths, int tokens) {
-    NDArray[] views = new NDArray[widths.size()];
-    long offset = 0;
-    for (int i = 0; i < views.length; i++) {
-      views[i] = Tensors.view(scope, slab, offset, tokens, widths.get(i));
-      offset += tokens * widths.get(i);
-    }
-    return views;
+  /** Returns the head's memory for logits; the same as {@link #scratch}. */
+  NDArray logitsBuffer(NDManager scope) {
+    return Tensors.view(scope, scratch, 0, lossPositions, decoder.logitsWidth());
   }
 
   /**

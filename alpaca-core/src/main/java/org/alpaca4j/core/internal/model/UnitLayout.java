@@ -2,6 +2,9 @@ package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
+import org.alpaca4j.core.internal.model.DecoderDescription.Order;
+import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 
 /**
  * Where the parameters of one unit of a model lie: the embedding, one decoder layer, or the head.
@@ -28,21 +31,31 @@ public record UnitLayout(
   /** Number of flats of a unit. */
   public static final int FLATS = 2;
 
-  /** A checkpoint's tensor: its place in the flats. */
-  public record Parameter(String name, List<Long> shape, int flat, long offset) {
+  /**
+   * A checkpoint's tensor: its place in the flats.
+   *
+   * @param shape in the file
+   * @param order how its elements lie in the file, compared with the flat
+   */
+  public record Parameter(String name, List<Long> shape, Order order, int flat, long offset) {
     /** Returns the number of elements. */
     public long elements() {
       return UnitLayout.elements(shape);
     }
 
-    /** Returns the shape as an array. */
+    /** Returns the shape in the file as an array. */
     public long[] shapeArray() {
       return UnitLayout.array(shape);
+    }
+
+    /** Returns whether its elements lie in the flat as in the file. */
+    public boolean inOrder() {
+      return order instanceof Order.Same;
     }
   }
 
   /** A program's tensor: its place in the flats. */
-  public record Argument(List<Long> shape, int flat, long offset) {
+  public record Argument(String name, List<Long> shape, int flat, long offset) {
     /** Returns the shape as an array. */
     public long[] shapeArray() {
       return UnitLayout.array(shape);
@@ -57,6 +70,25 @@ public record UnitLayout(
     return shape.stream().mapToLong(Long::longValue).toArray();
   }
 
+  /** Returns a tensor's shape in memory. */
+  static List<Long> shapeInMemory(FileTensor tensor) {
+    return tensor.order() instanceof Order.Transposed
+        ? List.of(tensor.shape().get(1), tensor.shape().get(0))
+        : tensor.shape();
+  }
+
+  /** Returns the rows that a weight has in memory. */
+  static long rows(Weight weight) {
+    return weight.tensors().stream().mapToLong(tensor -> shapeInMemory(tensor).get(0)).sum();
+  }
+
+  /** Returns the shape that a weight has in memory. */
+  static List<Long> shape(Weight weight) {
+    List<Long> shape = new ArrayList<>(shapeInMemory(weight.tensors().get(0)));
+    shape.set(0, rows(weight));
+    return List.copyOf(shape);
+  }
+
   /** Collects a unit's arguments in the order the program takes them. */
   static final class Builder {
     private final String name;
@@ -68,38 +100,21 @@ public record UnitLayout(
       this.name = name;
     }
 
-    /** Adds a vector parameter as an argument; returns its place. */
-    int vector(String parameter, long size) {
-      return argument(PLAIN, List.of(size), List.of(parameter), List.of(List.of(size)));
-    }
-
-    /** Adds a matrix parameter as an argument; returns its place. */
-    int matrix(String parameter, long rows, long columns) {
-      return stacked(List.of(parameter), List.of(rows), columns);
-    }
-
-    /** Adds matrices with equal columns as one argument, one below the other. */
-    int stacked(List<String> names, List<Long> rows, long columns) {
-      List<List<Long>> shapes = rows.stream().map(r -> List.of(r, columns)).toList();
-      long sum = rows.stream().mapToLong(Long::longValue).sum();
-      return argument(DECAYED, List.of(sum, columns), names, shapes);
-    }
-
-    /** Adds vectors as one argument, one after the other. */
-    int concatenated(List<String> names, List<Long> sizes) {
-      List<List<Long>> shapes = sizes.stream().map(List::of).toList();
-      return argument(
-          PLAIN, List.of(sizes.stream().mapToLong(Long::longValue).sum()), names, shapes);
-    }
-
-    private int argument(int flat, List<Long> shape, List<String> names, List<List<Long>> shapes) {
-      arguments.add(new Argument(shape, flat, sizes[flat]));
-      for (int i = 0; i < names.size(); i++) {
-        Parameter parameter = new Parameter(names.get(i), shapes.get(i), flat, sizes[flat]);
+    /**
+     * Adds a weight as an argument.
+     *
+     * @param decayed whether weight decay applies to it
+     */
+    Builder add(String argument, Weight weight, boolean decayed) {
+      int flat = decayed ? DECAYED : PLAIN;
+      arguments.add(new Argument(argument, shape(weight), flat, sizes[flat]));
+      for (FileTensor tensor : weight.tensors()) {
+        Parameter parameter =
+            new Parameter(tensor.name(), tensor.shape(), tensor.order(), flat, sizes[flat]);
         parameters.add(parameter);
         sizes[flat] += parameter.elements();
       }
-      return arguments.size() - 1;
+      return this;
     }
 
     UnitLayout build() {

@@ -11,6 +11,7 @@ import java.util.List;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.torch.Tensors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tensors in the layout of one unit: its parameters, their gradients, or an optimizer's moments.
@@ -22,12 +23,14 @@ public final class UnitTensors implements AutoCloseable {
   private static final int F16_INFINITY = 0x7c00;
 
   private final UnitLayout layout;
+  private final DType vectors;
   private final NDManager manager;
   private final NDArray[] flats;
   private final NDArray[] arguments;
 
-  private UnitTensors(UnitLayout layout, NDArray[] flats, NDManager manager) {
+  private UnitTensors(UnitLayout layout, DType vectors, NDArray[] flats, NDManager manager) {
     this.layout = layout;
+    this.vectors = vectors;
     this.manager = manager;
     this.flats = flats;
     arguments =
@@ -69,7 +72,7 @@ public final class UnitTensors implements AutoCloseable {
                 ? Tensors.zeros(manager, elements, dtype)
                 : Tensors.empty(manager, elements, dtype);
       }
-      return new UnitTensors(layout, flats, manager);
+      return new UnitTensors(layout, vectors, flats, manager);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -89,7 +92,7 @@ public final class UnitTensors implements AutoCloseable {
         Tensors.view(manager, matrices, 0, layout.elements().get(UnitLayout.DECAYED)),
         Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), DType.F32)
       };
-      return new UnitTensors(layout, flats, manager);
+      return new UnitTensors(layout, DType.F32, flats, manager);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -111,14 +114,36 @@ public final class UnitTensors implements AutoCloseable {
     return arguments;
   }
 
-  /** Returns one of the program's arguments; owned here. */
-  public NDArray argument(int index) {
-    return arguments[index];
+  /** Returns one of the program's arguments, owned here; null if there is none of this name. */
+  public @Nullable NDArray argument(String name) {
+    for (int i = 0; i < arguments.length; i++) {
+      if (layout.arguments().get(i).name().equals(name)) {
+        return arguments[i];
+      }
+    }
+    return null;
   }
 
-  /** Returns a view in a checkpoint tensor's shape, owned by {@code scope}. */
+  /**
+   * Returns the dtype of the activations that are computed with these weights: that of the vectors,
+   * as matrices may be stored in fewer bits.
+   */
+  public DType activations() {
+    return vectors;
+  }
+
+  /**
+   * Returns a parameter in the checkpoint tensor's shape and order, owned by {@code scope}; a view
+   * where it lies in that order.
+   */
   public NDArray parameter(NDManager scope, UnitLayout.Parameter parameter) {
-    return Tensors.view(scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
+    NDArray flat = flats[parameter.flat()];
+    return FileOrder.fromMemory(scope, flat, parameter);
+  }
+
+  /** Sets a parameter from a tensor in the checkpoint's shape and order, converting the dtype. */
+  void set(UnitLayout.Parameter parameter, NDArray source) {
+    FileOrder.toMemory(flats[parameter.flat()], parameter, source);
   }
 
   /**
@@ -128,9 +153,18 @@ public final class UnitTensors implements AutoCloseable {
    */
   public void write(UnitLayout.Parameter parameter, DType as, WritableByteChannel out)
       throws IOException {
-    NDArray flat = flats[parameter.flat()];
-    long end = parameter.offset() + parameter.elements();
-    for (long from = parameter.offset(); from < end; from += WRITTEN_ELEMENTS) {
+    try (NDManager scope = manager.newSubManager()) {
+      boolean inOrder = parameter.inOrder();
+      NDArray flat = inOrder ? flats[parameter.flat()] : parameter(scope, parameter);
+      write(parameter.name(), flat, inOrder ? parameter.offset() : 0, parameter.elements(), as, out);
+    }
+  }
+
+  private static void write(
+      String name, NDArray flat, long offset, long elements, DType as, WritableByteChannel out)
+      throws IOException {
+    long end = offset + elements;
+    for (long from = offset; from < end; from += WRITTEN_ELEMENTS) {
       long to = Math.min(from + WRITTEN_ELEMENTS, end);
       Tensors.read(
           flat,
@@ -140,7 +174,7 @@ public final class UnitTensors implements AutoCloseable {
           bytes -> {
             if (as == DType.F16) {
               ByteBuffer halves = bytes.duplicate().order(ByteOrder.LITTLE_ENDIAN);
-              requireFinite(parameter.name(), halves.asShortBuffer());
+              requireFinite(name, halves.asShortBuffer());
             }
             while (bytes.hasRemaining()) {
               out.write(bytes);

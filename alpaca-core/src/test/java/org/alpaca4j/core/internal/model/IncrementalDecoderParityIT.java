@@ -62,12 +62,12 @@ class IncrementalDecoderParityIT {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
         LoadedModel model =
-            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32);
+            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32, DType.F32);
         IncrementalDecoder decoder = model.decoder().incremental(model)) {
       long[] shape = reference.tensor("input_ids").shape();
       int rows = (int) shape[0];
       int width = (int) shape[1];
-      int vocabulary = model.decoder().config().vocabSize();
+      int vocabulary = model.config().vocabSize();
       ByteBuffer ids = bytes(reference, "input_ids");
       ByteBuffer mask = bytes(reference, "attention_mask");
       ByteBuffer logits = bytes(reference, "logits");
