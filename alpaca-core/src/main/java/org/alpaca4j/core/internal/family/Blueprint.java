@@ -67,7 +67,8 @@ final class Blueprint {
       throw config.wrong("num_key_value_heads", kvHeads, "a divisor of the " + heads + " heads");
     }
     headDim = headDim();
-    intermediate = config.sizeUnlessNull("intermediate_size", Math.multiplyExact(4, hidden));
+    intermediate =
+        config.sizeUnlessNull("intermediate_size", (int) Math.min(4L * hidden, Integer.MAX_VALUE));
     maxPositions = config.size("max_position_embeddings");
     eps = config.number("rms_norm_eps");
     activation = activation();
