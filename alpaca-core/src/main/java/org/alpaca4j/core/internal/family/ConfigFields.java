@@ -188,7 +188,7 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
    * Returns the ids of tokens: one, a list, or none; negative ones, as old files have, are none.
    */
   public List<Integer> tokenIds(String field) {
-    if (!has(field)) {
+    if (!has(field) || (get(field) == null && profile.nullMeansDefault(field))) {
       Object standard = profile.defaultOf(field);
       return standard instanceof Integer id
           ? List.of(id)

@@ -2,8 +2,10 @@ package org.alpaca4j.core.internal.family;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +21,7 @@ public final class Profile {
   private final String architecture;
   private final Map<String, List<String>> names = new HashMap<>();
   private final Map<String, Object> defaults = new HashMap<>();
+  private final Set<String> nullMeansDefault = new HashSet<>();
   private final List<Pattern> ignored = new ArrayList<>();
   private String base = "model.";
   private String head = "lm_head.weight";
@@ -48,6 +51,12 @@ public final class Profile {
   Profile or(String field, Object value) {
     defaults.put(field, value);
     return this;
+  }
+
+  /** Adds what a field means that is missing, or there as null. */
+  Profile orIfNull(String field, Object value) {
+    nullMeansDefault.add(field);
+    return or(field, value);
   }
 
   /** Adds the ids that missing fields for tokens mean. */
@@ -86,6 +95,11 @@ public final class Profile {
   /** Returns what a missing field means, or null if nothing in particular. */
   @Nullable Object defaultOf(String field) {
     return defaults.get(field);
+  }
+
+  /** Returns whether a field that is there as null has its default, too. */
+  boolean nullMeansDefault(String field) {
+    return nullMeansDefault.contains(field);
   }
 
   /** Returns what the names of all tensors but the head begin with; some files leave it out. */
