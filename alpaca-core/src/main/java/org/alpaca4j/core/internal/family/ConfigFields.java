@@ -197,12 +197,19 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     JsonNode value = get(field);
     List<Integer> ids = new ArrayList<>();
     if (value != null && value.isArray()) {
-      value.forEach(id -> ids.add(integer(field, id)));
+      for (JsonNode id : value) {
+        ids.add(integer(field, id));
+      }
     } else if (value != null) {
       ids.add(integer(field, value));
     }
-    ids.removeIf(id -> id < 0);
-    return List.copyOf(ids);
+    List<Integer> known = new ArrayList<>();
+    for (int id : ids) {
+      if (id >= 0) {
+        known.add(id);
+      }
+    }
+    return List.copyOf(known);
   }
 
   /** Refuses a flag that asks for what is not supported. */

@@ -22,7 +22,7 @@ public final class Profile {
   private final Map<String, List<String>> names = new HashMap<>();
   private final Map<String, Object> defaults = new HashMap<>();
   private final Set<String> nullMeansDefault = new HashSet<>();
-  private final List<Pattern> ignored = new ArrayList<>();
+  private final List<String> ignored = new ArrayList<>();
   private String base = "model.";
   private String head = "lm_head.weight";
 
@@ -66,7 +66,7 @@ public final class Profile {
 
   /** Adds an expression for tensors of published files that are not weights, such as buffers. */
   Profile ignore(String expression) {
-    ignored.add(Pattern.compile(expression));
+    ignored.add(expression);
     return this;
   }
 
@@ -114,8 +114,8 @@ public final class Profile {
 
   /** Returns whether a tensor of a published file is to be ignored: a buffer, not a weight. */
   public boolean ignores(String tensor) {
-    for (Pattern pattern : ignored) {
-      if (pattern.matcher(tensor).matches()) {
+    for (String expression : ignored) {
+      if (Pattern.matches(expression, tensor)) {
         return true;
       }
     }

@@ -3,9 +3,12 @@ package org.alpaca4j.core.internal.family;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
@@ -113,6 +116,26 @@ class FamiliesTest {
         .hasMessageStartingWith("config.json: model_type mamba is not supported; supported: ")
         .hasMessageContaining("baichuan, bloom, chatglm")
         .hasMessageContaining("starcoder2");
+  }
+
+  @Test
+  void everyFamilyIsListed() throws Exception {
+    Path classes =
+        Path.of(Family.class.getProtectionDomain().getCodeSource().getLocation().toURI())
+            .resolve(Family.class.getPackageName().replace('.', '/'));
+    Set<Class<?>> written = new HashSet<>();
+    try (var files = Files.newDirectoryStream(classes, "*.class")) {
+      for (Path file : files) {
+        String name = file.getFileName().toString().replace(".class", "");
+        Class<?> type = Class.forName(Family.class.getPackageName() + "." + name);
+        if (Family.class.isAssignableFrom(type) && !type.isInterface()) {
+          written.add(type);
+        }
+      }
+    }
+    Set<Class<?>> listed = new HashSet<>(Set.of(ChatGlm2.class)); // ChatGlm hands over to it
+    Families.modelTypes().forEach(type -> listed.add(Families.of(type, "test").getClass()));
+    assertThat(listed).isEqualTo(written);
   }
 
   @Test
