@@ -395,10 +395,10 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Files.writeString(
         path.resolve("config.json"),
-        "{\"architectures\": [\"GPTNeoXForCausalLM\"], \"model_type\": \"gpt_neox\"}");
+        "{\"architectures\": [\"MambaForCausalLM\"], \"model_type\": \"mamba\"}");
     assertThatThrownBy(() -> CausalLm.load(path))
         .isInstanceOf(UnsupportedModelException.class)
-        .hasMessageContaining("gpt_neox");
+        .hasMessageContaining("mamba");
   }
 
   @ParameterizedTest
