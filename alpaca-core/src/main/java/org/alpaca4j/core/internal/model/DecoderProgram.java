@@ -15,10 +15,18 @@ import org.alpaca4j.core.internal.torch.TorchProgram;
  * recipe means. The same text serves training and generation.
  */
 final class DecoderProgram {
-  private static final String[] BLOCKS = {
-    "linear.py", "norm.py", "positions.py", "attention.py", "mlp.py", "experts.py", "embedding.py",
-    "head.py", "decoder.py"
-  };
+  /** The files, in order. */
+  static final List<String> BLOCKS =
+      List.of(
+          "linear.py",
+          "norm.py",
+          "positions.py",
+          "attention.py",
+          "mlp.py",
+          "experts.py",
+          "embedding.py",
+          "head.py",
+          "decoder.py");
 
   private final List<LayerRecipe> recipes = new ArrayList<>();
   private final List<LayerProgram> kinds = new ArrayList<>();
