@@ -17,7 +17,8 @@ import org.alpaca4j.core.internal.torch.TorchProgram;
  * recipe means. The same text serves training and generation.
  */
 final class DecoderProgram {
-  private static final List<String> BLOCKS =
+  /** The files, in order. */
+  static final List<String> BLOCKS =
       List.of(
           "linear.py",
           "norm.py",
@@ -129,14 +130,19 @@ final class DecoderProgram {
 
   private static final Pattern TYPE = Pattern.compile(": (List\\[Tensor]|Tensor|int|float)");
 
-  /** Returns the methods that recipes mean, and what chooses among them. */
-  String layerText(Purpose purpose) {
+  /**
+   * Returns the methods that recipes mean, and what chooses among them.
+   *
+   * @param backward whether the backward passes are among them
+   * @param step whether the decoding steps are
+   */
+  String layerText(boolean backward, boolean step) {
     StringBuilder text = new StringBuilder();
     add(text, LayerProgram.FORWARD, LayerProgram::forward);
-    if (purpose.backward) {
+    if (backward) {
       add(text, LayerProgram.BACKWARD, LayerProgram::backward);
     }
-    if (purpose.step) {
+    if (step) {
       add(text, LayerProgram.STEP, LayerProgram::step);
     }
     return text.toString();
@@ -172,7 +178,7 @@ final class DecoderProgram {
         texts.add(TorchProgram.read(DecoderProgram.class, file));
       }
     }
-    texts.add("# methods\n" + layerText(purpose));
+    texts.add("# methods\n" + layerText(purpose.backward, purpose.step));
     String name = purpose.files.get(purpose.files.size() - 1);
     return TorchProgram.load(device, name, all, texts);
   }
