@@ -3,93 +3,96 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import java.util.ArrayList;
-import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
-import org.alpaca4j.core.internal.model.UnitTensors;
+import org.alpaca4j.core.internal.model.WeightStore;
+import org.alpaca4j.core.internal.model.WeightStore.Lease;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.data.PackedBatch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs batches through a model: for the losses alone, or forward and backward. With bf16 arithmetic
- * it holds a bf16 working copy of the fp32 weights. Not thread-safe.
+ * Runs batches through a model: for the losses alone, or forward and backward. What of the weights
+ * is in memory, and in which form, is the store's affair. Not thread-safe.
  */
 final class ModelPass implements AutoCloseable {
   private final NDManager manager;
   private final Decoder decoder;
-  private final List<UnitTensors> parameters;
-  private final List<UnitTensors> weights;
+  private final WeightStore store;
   private final DType compute;
   private final int lossChunkTokens;
 
   /**
    * Prepares passes over a model.
    *
-   * @param compute dtype of the layers' arithmetic
+   * @param store of the model's weights; stays the caller's
    * @param lossChunkTokens supervised positions whose logits are in memory at once
    */
-  ModelPass(LoadedModel model, DType compute, int lossChunkTokens) {
+  ModelPass(LoadedModel model, WeightStore store, int lossChunkTokens) {
     this.manager = model.manager().newSubManager();
     this.decoder = model.decoder();
-    this.parameters = model.units();
-    this.compute = compute;
+    this.store = store;
+    this.compute = store.compute();
     this.lossChunkTokens = lossChunkTokens;
-    if (compute == model.activations()) {
-      weights = parameters;
-    } else {
-      weights = new ArrayList<>();
-      for (int i = 0; i < parameters.size(); i++) {
-        weights.add(UnitTensors.empty(manager, parameters.get(i).layout(), compute, compute));
-        refresh(i);
-      }
-    }
   }
 
-  /** Takes over a unit's parameters after they changed. */
-  void refresh(int unit) {
-    if (weights != parameters) {
-      weights.get(unit).copyFrom(parameters.get(unit));
-    }
+  private int layers() {
+    return decoder.layers();
   }
 
-  private UnitTensors embedding() {
-    return weights.get(0);
+  private static int unit(int layer) {
+    return 1 + layer;
   }
 
-  private UnitTensors head() {
-    return weights.get(weights.size() - 1);
+  private int headUnit() {
+    return 1 + layers();
   }
 
   /** Returns the cross entropy of each supervised token of a batch. */
   float[] losses(PackedBatch batch, Supervision supervision) {
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch, supervision);
-      NDArray x = decoder.embed(scope, input, embedding(), compute);
+      NDArray x = embed(scope, input);
       for (int layer = 0; layer < layers(); layer++) {
-        NDArray next = decoder.layer(scope, layer, x, input, weights.get(1 + layer), true);
-        x.close();
-        x = next;
+        x = onlyForward(scope, layer, x, input, true);
       }
-      return decoder
-          .losses(
-              scope,
-              x,
-              input.outputRows(),
-              supervision.targets(scope),
-              logitsBuffer(scope),
-              embedding(),
-              head())
-          .toFloatArray();
+      try (Lease embedding = store.acquire(0);
+          Lease head = store.acquire(headUnit())) {
+        return decoder
+            .losses(
+                scope,
+                x,
+                input.outputRows(),
+                supervision.targets(scope),
+                logitsBuffer(scope),
+                embedding.weights(),
+                head.weights())
+            .toFloatArray();
+      }
+    }
+  }
+
+  private NDArray embed(NDManager scope, PackedInput input) {
+    try (Lease embedding = store.acquire(0)) {
+      return decoder.embed(scope, input, embedding.weights(), compute);
+    }
+  }
+
+  /** Runs a layer of which nothing is kept; closes its input. */
+  private NDArray onlyForward(
+      NDManager scope, int layer, NDArray x, PackedInput input, boolean exact) {
+    try (Lease weights = store.acquire(unit(layer))) {
+      NDArray next = decoder.layer(scope, layer, x, input, weights.weights(), exact);
+      x.close();
+      return next;
     }
   }
 
   /**
    * Returns the summed cross entropy of a batch's supervised tokens, and writes the gradients of
-   * {@code scale} times that sum.
+   * {@code scale} times that sum with respect to what is trained.
    *
    * @param accumulate add to the gradients, instead of overwriting them
    */
@@ -100,64 +103,79 @@ final class ModelPass implements AutoCloseable {
       Gradients gradients,
       boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
+    int first = workspace.firstLayer();
     try (NDManager scope = manager.newSubManager()) {
       PackedInput input = pack(scope, batch, supervision);
       NDArray[] x = new NDArray[layers() + 1];
-      NDArray[] kept = new NDArray[layers()];
       NDArray[] @Nullable [] extras = new NDArray[layers()][];
       NDArray scratch = workspace.scratch();
-      x[0] = decoder.embed(scope, input, embedding(), compute);
-      for (int layer = 0; layer < layers(); layer++) {
-        UnitTensors unit = weights.get(1 + layer);
-        kept[layer] = workspace.activations(layer);
-        if (workspace.keepsActivations()) {
-          NDList results =
-              decoder.layerKeeping(scope, layer, x[layer], input, unit, kept[layer], scratch);
-          x[layer + 1] = results.get(0);
-          extras[layer] = results.subNDList(1).toArray(new NDArray[0]);
-        } else {
-          x[layer + 1] = decoder.layer(scope, layer, x[layer], input, unit, false);
+      x[first] = embed(scope, input);
+      for (int layer = 0; layer < first; layer++) {
+        x[first] = onlyForward(scope, layer, x[first], input, false);
+      }
+      for (int layer = first; layer < layers(); layer++) {
+        try (Lease weights = store.acquire(unit(layer))) {
+          if (workspace.keepsActivations()) {
+            NDArray kept = workspace.activations(layer);
+            NDList results =
+                decoder.layerKeeping(
+                    scope, layer, x[layer], input, weights.weights(), kept, scratch);
+            x[layer + 1] = results.get(0);
+            extras[layer] = results.subNDList(1).toArray(new NDArray[0]);
+          } else {
+            x[layer + 1] = decoder.layer(scope, layer, x[layer], input, weights.weights(), false);
+          }
         }
       }
 
-      int last = weights.size() - 1;
-      UnitTensors embeddingGradient = gradients.unit(0);
-      NDList head =
-          decoder.headBackward(
-              scope,
-              x[layers()],
-              input.outputRows(),
-              supervision.targets(scope),
-              scale,
-              workspace.logitsBuffer(scope),
-              embedding(),
-              head(),
-              embeddingGradient,
-              gradients.unit(last),
-              accumulate);
+      NDList head;
+      try (Lease embedding = store.acquire(0);
+          Lease weights = store.acquire(headUnit())) {
+        head =
+            decoder.headBackward(
+                scope,
+                x[layers()],
+                input.outputRows(),
+                supervision.targets(scope),
+                scale,
+                workspace.logitsBuffer(scope),
+                embedding.weights(),
+                weights.weights(),
+                gradients.unit(0),
+                gradients.unit(headUnit()),
+                accumulate);
+      }
+      store.handOver(headUnit(), gradients.unit(headUnit()));
       double loss = sum(head.get(0).toFloatArray());
       NDArray dx = head.get(1);
-      for (int layer = layers() - 1; layer >= 0; layer--) {
-        try (NDManager step = scope.newSubManager()) {
+      for (int layer = layers() - 1; layer >= first; layer--) {
+        try (NDManager step = scope.newSubManager();
+            Lease weights = store.acquire(unit(layer))) {
           NDArray next =
               decoder.layerBackward(
                   scope,
                   layer,
                   x[layer],
                   dx,
-                  kept[layer],
+                  workspace.activations(layer),
                   scratch,
                   extras[layer],
                   input,
-                  weights.get(1 + layer),
-                  gradients.unit(1 + layer),
+                  weights.weights(),
+                  gradients.unit(unit(layer)),
                   accumulate);
           x[layer + 1].close();
           dx.close();
           dx = next;
         }
+        store.handOver(unit(layer), gradients.unit(unit(layer)));
       }
-      decoder.embedBackward(input, dx, embedding(), embeddingGradient, accumulate);
+      if (store.trained().first() == 0) {
+        try (Lease embedding = store.acquire(0)) {
+          decoder.embedBackward(input, dx, embedding.weights(), gradients.unit(0), accumulate);
+        }
+        store.handOver(0, gradients.unit(0));
+      }
       return loss;
     }
   }
@@ -174,10 +192,6 @@ final class ModelPass implements AutoCloseable {
       sum += value;
     }
     return sum;
-  }
-
-  private int layers() {
-    return weights.size() - 2;
   }
 
   private PackedInput pack(NDManager scope, PackedBatch batch, Supervision supervision) {

@@ -1,5 +1,6 @@
 package org.alpaca4j.train;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -7,12 +8,16 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.alpaca4j.core.CausalLm;
-import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.TrainedParameters;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.core.internal.torch.NativeMemory;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
@@ -45,6 +50,7 @@ public final class SftTrainer {
   private final SupervisedDataset dataset;
   private final @Nullable SupervisedDataset evalDataset;
   private final SftConfig config;
+  private final Predicate<String> trained;
   private final List<TrainingListener> listeners;
   private final TrainingCheckpoints checkpoints;
 
@@ -53,6 +59,7 @@ public final class SftTrainer {
     this.dataset = dataset;
     evalDataset = builder.evalDataset;
     config = builder.config;
+    trained = builder.trained;
     listeners = List.copyOf(builder.listeners);
     if (builder.promptTemplate != null) {
       model.usePromptTemplate(builder.promptTemplate);
@@ -91,21 +98,25 @@ public final class SftTrainer {
     try (NDManager manager = weights.manager().newSubManager();
         TorchProgram program =
             TorchProgram.load(
-                manager.getDevice(), SftTrainer.class, OPTIMIZER_CONSTANTS, "optimizer.py");
-        ModelPass pass =
-            new ModelPass(weights, config.precision().dtype(), config.lossChunkTokens());
+                manager.getDevice(),
+                SftTrainer.class,
+                optimizerConstants(manager),
+                "optimizer.py");
+        WeightStore store = WeightStore.of(weights, config.precision().dtype(), trained);
+        ModelPass pass = new ModelPass(weights, store, config.lossChunkTokens());
         Workspace workspace =
             new Workspace(
                 manager,
                 weights.decoder(),
                 order.maxTokens(totalSteps, dataset::length),
                 config.lossChunkTokens(),
-                config.precision().dtype(),
+                store,
                 !config.activationRecomputation());
         Gradients gradients =
-            new Gradients(manager, weights.decoder().units(), gradientsIn(workspace), program);
-        AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
-      tell(l -> l.started(plan(totalSteps)));
+            new Gradients(manager, store.trained(), gradientsIn(workspace), program);
+        AdamW optimizer = new AdamW(manager, config, store, program)) {
+      long parameters = store.trained().elements();
+      tell(l -> l.started(new TrainingListener.Plan(totalSteps, dataset.size(), parameters)));
 
       for (int step = 0; step < totalSteps; step++) {
         long stepStart = System.nanoTime();
@@ -114,7 +125,7 @@ public final class SftTrainer {
         double norm = gradients.norm();
         requireFinite(step, window, loss, norm);
         double learningRate = schedule.learningRate(step);
-        optimize(optimizer, gradients, pass, learningRate, norm);
+        optimize(optimizer, gradients, store, learningRate, norm);
 
         TrainingListener.Step done =
             new TrainingListener.Step(
@@ -163,12 +174,14 @@ public final class SftTrainer {
 
   /** Clips by the global norm, as torch's clip_grad_norm_ does, and updates unit by unit. */
   private void optimize(
-      AdamW optimizer, Gradients gradients, ModelPass pass, double learningRate, double norm) {
+      AdamW optimizer, Gradients gradients, WeightStore store, double learningRate, double norm) {
     double factor = Math.min(1.0, config.maxGradientNorm() / (norm + 1e-6));
     optimizer.begin();
-    for (int unit = 0; unit < Internals.loaded(model).units().size(); unit++) {
-      optimizer.update(unit, gradients.unit(unit), learningRate, factor);
-      pass.refresh(unit);
+    for (int unit = 0; unit < store.trained().units(); unit++) {
+      if (gradients.runs(unit).length > 0) {
+        optimizer.update(unit, gradients.runs(unit), learningRate, factor);
+        store.changed(unit);
+      }
     }
   }
 
@@ -180,7 +193,7 @@ public final class SftTrainer {
     if (evalDataset == null) {
       return;
     }
-    try (ModelEvaluator evaluator = new ModelEvaluator(pass, config.evalBatchSize(), false)) {
+    try (ModelEvaluator evaluator = new ModelEvaluator(pass, config.evalBatchSize(), null)) {
       Evaluation evaluation = evaluator.evaluate(evalDataset);
       evaluations.add(new TrainingResult.Evaluated(step, evaluation));
       tell(l -> l.evaluated(step, evaluation));
@@ -209,15 +222,6 @@ public final class SftTrainer {
     return workspace.keepsActivations() && !accumulates ? workspace : null;
   }
 
-  private TrainingListener.Plan plan(int totalSteps) {
-    long parameters =
-        Internals.loaded(model).units().stream()
-            .flatMap(unit -> unit.layout().elements().stream())
-            .mapToLong(Long::longValue)
-            .sum();
-    return new TrainingListener.Plan(totalSteps, dataset.size(), parameters);
-  }
-
   private void saved(int step, Path folder) {
     tell(l -> l.saved(step, folder));
   }
@@ -226,8 +230,11 @@ public final class SftTrainer {
     listeners.forEach(event);
   }
 
-  /** Elements that the optimizer converts and updates at once. */
-  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 19);
+  /** Elements that the optimizer converts and updates at once: on a CPU, what its cache holds. */
+  private static Map<String, Object> optimizerConstants(NDManager manager) {
+    boolean cpu = manager.getDevice().getDeviceType().equals(Device.Type.CPU);
+    return Map.of("chunk", cpu ? 1L << 19 : 1L << 26);
+  }
 
   /** Collects what a trainer works with. Not thread-safe. */
   public static final class Builder {
@@ -238,6 +245,7 @@ public final class SftTrainer {
     private @Nullable PromptTemplate promptTemplate;
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
+    private Predicate<String> trained = name -> true;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -287,6 +295,12 @@ public final class SftTrainer {
       return this;
     }
 
+    /** Sets which parameters are trained, by their names in the checkpoint; default: all. */
+    Builder trained(Predicate<String> names) {
+      trained = names;
+      return this;
+    }
+
     /** Adds a listener; they are told in the order in which they were added. */
     public Builder listener(TrainingListener value) {
       listeners.add(value);
@@ -296,22 +310,15 @@ public final class SftTrainer {
     /**
      * Returns the trainer.
      *
-     * @throws TrainingException if model or dataset is missing, if the model was not loaded with
-     *     fp32 weights, or if options need an evaluation set or an output directory that is not set
+     * @throws TrainingException if model or dataset is missing, if what is trained was not loaded
+     *     with fp32 weights, or if options need an evaluation set or an output directory that is
+     *     not set
      */
     public SftTrainer build() {
       if (model == null || dataset == null) {
         throw new TrainingException("a trainer needs both model(...) and dataset(...)");
       }
-      if (Internals.loaded(model).storage() != DType.F32) {
-        throw new TrainingException(
-            "the model was loaded with "
-                + Internals.loaded(model).storage()
-                + " weights; load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
-                + " SftConfig.precision("
-                + Precision.BFLOAT16
-                + ")");
-      }
+      requireTrainable(Internals.loaded(model));
       if (evalDataset == null && (config.evalSteps() > 0 || config.evalEachEpoch())) {
         throw new TrainingException(
             "evalSteps or evalEachEpoch is set, but no evalDataset(...); set it, or neither");
@@ -321,6 +328,31 @@ public final class SftTrainer {
             "saveSteps or saveEachEpoch is set, but no outputDirectory(...); set it, or neither");
       }
       return new SftTrainer(this, model, dataset);
+    }
+
+    /** What is trained has to be in fp32: most updates are smaller than 16 bits can tell. */
+    private void requireTrainable(LoadedModel loaded) {
+      List<UnitLayout> layouts = loaded.decoder().units();
+      TrainedParameters parameters = TrainedParameters.of(layouts, trained);
+      if (parameters.elements() == 0) {
+        throw new TrainingException("none of the model's parameters is chosen to be trained");
+      }
+      for (int unit = 0; unit < layouts.size(); unit++) {
+        for (TrainedParameters.Run run : parameters.runs(unit)) {
+          DType dtype = loaded.units().get(unit).dtype(run.flat());
+          if (dtype != DType.F32) {
+            throw new TrainingException(
+                "the model was loaded with "
+                    + dtype
+                    + " weights ("
+                    + layouts.get(unit).name()
+                    + "); load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
+                    + " SftConfig.precision("
+                    + Precision.BFLOAT16
+                    + ")");
+          }
+        }
+      }
     }
   }
 }
