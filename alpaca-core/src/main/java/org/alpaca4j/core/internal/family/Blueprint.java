@@ -8,6 +8,7 @@ import org.alpaca4j.core.internal.model.DecoderDescription;
 import org.alpaca4j.core.internal.model.DecoderDescription.Activation;
 import org.alpaca4j.core.internal.model.DecoderDescription.Dense;
 import org.alpaca4j.core.internal.model.DecoderDescription.Embedding;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
 import org.alpaca4j.core.internal.model.DecoderDescription.Head;
 import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
 import org.alpaca4j.core.internal.model.DecoderDescription.Linear;
@@ -37,7 +38,7 @@ final class Blueprint {
   final int intermediate;
   final int maxPositions;
   final double eps;
-  final Activation activation;
+  private Activation activation;
 
   private final String family;
   private final Norm.Kind normKind;
@@ -113,6 +114,12 @@ final class Blueprint {
     };
   }
 
+  /** Sets the activation where the file's name for one means another. */
+  Blueprint activation(Activation named, Activation meant) {
+    activation = activation == named ? meant : activation;
+    return this;
+  }
+
   // Blocks
 
   /** Returns a matrix [out, in], with a vector [out] if it has a bias. */
@@ -174,25 +181,94 @@ final class Blueprint {
    * Returns attention of the configuration's sizes; the first rotary embedding, if there is one.
    */
   AttentionBuilder attention(Linear queryKeyValue, Linear output) {
+    return attention(kvHeads, queryKeyValue, output);
+  }
+
+  /** Returns attention with another number of heads of keys and values. */
+  AttentionBuilder attention(int keyValueHeads, Linear queryKeyValue, Linear output) {
     return new AttentionBuilder(
-        heads, kvHeads, headDim, queryKeyValue, output, !rotaries.isEmpty());
+        heads, keyValueHeads, headDim, queryKeyValue, output, !rotaries.isEmpty());
+  }
+
+  /** Returns the order of rows that lie group by group: a group's queries, its key, its value. */
+  Order byGroups(int groups) {
+    long queries = queryRows() / groups;
+    return new Order.Grouped(groups, List.of(queries, (long) headDim, (long) headDim));
   }
 
   /** Returns a gated MLP with {@code gate_proj}, {@code up_proj} and {@code down_proj}. */
   Dense gated(String name, int width, boolean bias) {
+    return gated(name + ".gate_proj", name + ".up_proj", name + ".down_proj", width, bias);
+  }
+
+  /** Returns a gated MLP whose matrices have these names. */
+  Dense gated(String gate, String up, String down, int width, boolean bias) {
     return new Dense(
         true,
         activation,
         width,
-        stacked(
-            linear(name + ".gate_proj", width, hidden, bias),
-            linear(name + ".up_proj", width, hidden, bias)),
-        linear(name + ".down_proj", hidden, width, bias));
+        stacked(linear(gate, width, hidden, bias), linear(up, width, hidden, bias)),
+        linear(down, hidden, width, bias));
+  }
+
+  /** Returns a gated MLP whose gate and up are one matrix, [gate; up]. */
+  Dense fusedGated(String gateUp, String down, int width, boolean bias) {
+    return new Dense(
+        true,
+        activation,
+        width,
+        linear(gateUp, 2L * width, hidden, bias),
+        linear(down, hidden, width, bias));
+  }
+
+  /** Returns a mixture of experts, all of one width. */
+  Experts experts(
+      String router,
+      IntFunction<Dense> expert,
+      boolean renormalised,
+      @Nullable Dense shared,
+      @Nullable Weight sharedGate) {
+    int count = config.size("num_experts");
+    int perToken = config.size("num_experts_per_tok");
+    if (perToken > count) {
+      throw config.wrong("num_experts_per_tok", perToken, "at most the " + count + " experts");
+    }
+    List<Weight> in = new ArrayList<>();
+    List<Weight> out = new ArrayList<>();
+    int width = 0;
+    for (int i = 0; i < count; i++) {
+      Dense dense = expert.apply(i);
+      in.add(dense.in().weight());
+      out.add(dense.out().weight());
+      width = dense.width();
+    }
+    return new Experts(
+        count,
+        perToken,
+        renormalised,
+        activation,
+        width,
+        Weight.of(router + ".weight", count, hidden),
+        Weight.stacked(in),
+        Weight.stacked(out),
+        shared,
+        sharedGate,
+        config.number("router_aux_loss_coef", 0));
+  }
+
+  /** Returns an MLP of two matrices. */
+  Dense plain(String in, String out, boolean bias) {
+    return plain(linear(in, intermediate, hidden, bias), linear(out, hidden, intermediate, bias));
   }
 
   /** Returns an MLP of two matrices. */
   Dense plain(Linear in, Linear out) {
     return new Dense(false, activation, intermediate, in, out);
+  }
+
+  /** Returns a branch with a norm before and one after it. */
+  Residual sandwich(String before, String after) {
+    return new Residual(norm(before, hidden), norm(after, hidden), null, false, 1, 1);
   }
 
   /** Returns what the tensors of a layer begin with in most families. */
@@ -234,6 +310,11 @@ final class Blueprint {
   /** Adds the rotary embedding that all layers have. */
   Blueprint rotary() {
     return rotary(RotaryFields.of(config).rotary(headDim, maxPositions, false));
+  }
+
+  /** Adds the rotary embedding that all layers have; pairs are neighbours. */
+  Blueprint interleavedRotary() {
+    return rotary(RotaryFields.of(config).rotary(headDim, maxPositions, true));
   }
 
   /** Adds a rotary embedding; layers know it by its place. */

@@ -2,6 +2,7 @@ package org.alpaca4j.core.internal.family;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.UnsupportedModelException;
@@ -136,6 +137,15 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     return value;
   }
 
+  /** Returns a soft cap; null, or no such field, is 0: none. */
+  double cap(String field) {
+    Double value = optionalNumber(field);
+    if (value != null && !(value > 0)) {
+      throw wrong(field, value, "above 0, or null for none");
+    }
+    return value == null ? 0 : value;
+  }
+
   String text(String field, String fallback) {
     JsonNode value = get(field);
     if (value == null) {
@@ -161,6 +171,19 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     return entries;
   }
 
+  /** Returns a list of integers, empty if there is none. */
+  List<Integer> integers(String field) {
+    List<Integer> integers = new ArrayList<>();
+    JsonNode value = get(field);
+    if (value != null && !value.isArray()) {
+      throw wrong(field, value, "a list");
+    }
+    if (value != null) {
+      value.forEach(entry -> integers.add(integer(field, entry)));
+    }
+    return integers;
+  }
+
   /**
    * Returns the ids of tokens: one, a list, or none; negative ones, as old files have, are none.
    */
@@ -169,9 +192,7 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
       Object standard = profile.defaultOf(field);
       return standard instanceof Integer id
           ? List.of(id)
-          : standard instanceof int[] ids
-              ? java.util.Arrays.stream(ids).boxed().toList()
-              : List.of();
+          : standard instanceof int[] ids ? Arrays.stream(ids).boxed().toList() : List.of();
     }
     JsonNode value = get(field);
     List<Integer> ids = new ArrayList<>();

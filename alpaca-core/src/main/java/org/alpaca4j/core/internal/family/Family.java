@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.family;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import org.alpaca4j.core.internal.model.DecoderDescription;
 
 /**
@@ -9,6 +10,14 @@ import org.alpaca4j.core.internal.model.DecoderDescription;
 public interface Family {
   /** Returns how the family spells its {@code config.json}. */
   Profile profile();
+
+  /**
+   * Returns the family of a configuration that has this one's {@code model_type}: another where two
+   * share it.
+   */
+  default Family among(JsonNode config) {
+    return this;
+  }
 
   /**
    * Returns the decoder that a configuration describes.

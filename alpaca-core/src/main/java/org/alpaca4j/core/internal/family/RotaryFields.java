@@ -148,7 +148,8 @@ public final class RotaryFields {
     if (name == null) {
       return RopeScaling.Type.DEFAULT;
     }
-    if (name.asText().equals("su")) { // its name in Phi-3's first upload
+    // Phi-3's first uploads call it so.
+    if (name.asText().equals("su") || rope.has("short_factor")) {
       return RopeScaling.Type.LONGROPE;
     }
     RopeScaling.Type[] types = RopeScaling.Type.values();

@@ -3,6 +3,7 @@ package org.alpaca4j.core.internal.family;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntPredicate;
 
 /** The sliding windows of the layers, in tokens, 0 for none: each family says them in its way. */
 final class Windows {
@@ -33,14 +34,22 @@ final class Windows {
    * max_window_layers} on, unless {@code layer_types} says which.
    */
   static int[] ifUsed(Blueprint blueprint) {
+    int first = blueprint.config.count("max_window_layers", 28);
+    return ifUsedWhere(blueprint, layer -> layer >= first);
+  }
+
+  /**
+   * A window only with {@code use_sliding_window}, on the layers that {@code layer_types} names, or
+   * else on certain ones.
+   */
+  static int[] ifUsedWhere(Blueprint blueprint, IntPredicate byDefault) {
     ConfigFields config = blueprint.config;
     int[] windows = new int[blueprint.layers];
     int window = config.flag("use_sliding_window", false) ? window(config) : 0;
     List<JsonNode> types = config.perLayer("layer_types", blueprint.layers);
-    int first = config.count("max_window_layers", 28);
     for (int layer = 0; layer < windows.length; layer++) {
       boolean sliding =
-          types == null ? layer >= first : isSliding(config, types.get(layer).asText());
+          types == null ? byDefault.test(layer) : isSliding(config, types.get(layer).asText());
       if (types != null && sliding && window == 0) {
         throw config.wrong(
             "layer_types",
@@ -50,6 +59,15 @@ final class Windows {
       windows[layer] = sliding ? window : 0;
     }
     return windows;
+  }
+
+  /**
+   * Qwen2-MoE's way: as {@link #ifUsed}, but without {@code layer_types} on every second layer
+   * below {@code max_window_layers}.
+   */
+  static int[] everySecondIfUsed(Blueprint blueprint) {
+    int end = blueprint.config.count("max_window_layers", 28);
+    return ifUsedWhere(blueprint, layer -> layer % 2 == 0 && layer < end);
   }
 
   /** Gemma's way: {@code layer_types}, or else all but every so-manieth layer. */
