@@ -3,10 +3,13 @@ package org.alpaca4j.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import java.util.ArrayList;
+import java.util.List;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.model.UnitTensors;
 import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.core.internal.model.WeightStore.Lease;
 import org.alpaca4j.core.internal.torch.Tensors;
@@ -53,10 +56,14 @@ final class ModelPass implements AutoCloseable {
   /** Returns the cross entropy of each supervised token of a batch. */
   float[] losses(PackedBatch batch, Supervision supervision) {
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input = pack(scope, batch, supervision);
+      PackedInput input = pack(scope, batch, supervision, false);
       NDArray x = embed(scope, input);
       for (int layer = 0; layer < layers(); layer++) {
-        x = onlyForward(scope, layer, x, input, true);
+        try (Lease weights = store.acquire(unit(layer))) {
+          NDArray next = decoder.layer(scope, layer, x, input, weights.weights(), true);
+          x.close();
+          x = next;
+        }
       }
       try (Lease embedding = store.acquire(0);
           Lease head = store.acquire(headUnit())) {
@@ -80,52 +87,35 @@ final class ModelPass implements AutoCloseable {
     }
   }
 
-  /** Runs a layer of which nothing is kept; closes its input. */
-  private NDArray onlyForward(
-      NDManager scope, int layer, NDArray x, PackedInput input, boolean exact) {
-    try (Lease weights = store.acquire(unit(layer))) {
-      NDArray next = decoder.layer(scope, layer, x, input, weights.weights(), exact);
-      x.close();
-      return next;
-    }
-  }
+  /**
+   * What a batch's loss consists of.
+   *
+   * @param crossEntropy sum over its supervised tokens
+   * @param auxiliary {@link Decoder#balance}'s, not weighted; 0 where it has no weight
+   */
+  record Losses(double crossEntropy, double auxiliary) {}
 
   /**
-   * Returns the summed cross entropy of a batch's supervised tokens, and writes the gradients of
-   * {@code scale} times that sum with respect to what is trained.
+   * Returns the losses of a batch, and writes the gradients of {@code scale * crossEntropy +
+   * auxiliaryFactor * auxiliary} with respect to what is trained.
    *
    * @param accumulate add to the gradients, instead of overwriting them
    */
-  double forwardBackward(
+  Losses forwardBackward(
       PackedBatch batch,
       double scale,
+      double auxiliaryFactor,
       Workspace workspace,
       Gradients gradients,
       boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
-    int first = workspace.firstLayer();
+    boolean balanced = auxiliaryFactor != 0;
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input = pack(scope, batch, supervision);
-      NDArray[] x = new NDArray[layers() + 1];
-      NDArray[] @Nullable [] extras = new NDArray[layers()][];
-      NDArray scratch = workspace.scratch();
-      x[first] = embed(scope, input);
-      for (int layer = 0; layer < first; layer++) {
-        x[first] = onlyForward(scope, layer, x[first], input, false);
-      }
-      for (int layer = first; layer < layers(); layer++) {
-        try (Lease weights = store.acquire(unit(layer))) {
-          if (workspace.keepsActivations()) {
-            NDArray kept = workspace.activations(layer);
-            NDList results =
-                decoder.layerKeeping(
-                    scope, layer, x[layer], input, weights.weights(), kept, scratch);
-            x[layer + 1] = results.get(0);
-            extras[layer] = results.subNDList(1).toArray(new NDArray[0]);
-          } else {
-            x[layer + 1] = decoder.layer(scope, layer, x[layer], input, weights.weights(), false);
-          }
-        }
+      PackedInput input = pack(scope, batch, supervision, balanced);
+      Trace trace = new Trace(layers());
+      NDArray x = embed(scope, input);
+      for (int layer = 0; layer < layers(); layer++) {
+        x = forward(scope, layer, x, input, workspace, balanced, trace);
       }
 
       NDList head;
@@ -134,7 +124,7 @@ final class ModelPass implements AutoCloseable {
         head =
             decoder.headBackward(
                 scope,
-                x[layers()],
+                x,
                 input.outputRows(),
                 supervision.targets(scope),
                 scale,
@@ -146,29 +136,13 @@ final class ModelPass implements AutoCloseable {
                 accumulate);
       }
       store.handOver(headUnit(), gradients.unit(headUnit()));
-      double loss = sum(head.get(0).toFloatArray());
+      double crossEntropy = sum(head.get(0).toFloatArray());
+      x.close();
+      NDList balance = balanced ? trace.balance(scope, input, auxiliaryFactor) : new NDList();
+
       NDArray dx = head.get(1);
-      for (int layer = layers() - 1; layer >= first; layer--) {
-        try (NDManager step = scope.newSubManager();
-            Lease weights = store.acquire(unit(layer))) {
-          NDArray next =
-              decoder.layerBackward(
-                  scope,
-                  layer,
-                  x[layer],
-                  dx,
-                  workspace.activations(layer),
-                  scratch,
-                  extras[layer],
-                  input,
-                  weights.weights(),
-                  gradients.unit(unit(layer)),
-                  accumulate);
-          x[layer + 1].close();
-          dx.close();
-          dx = next;
-        }
-        store.handOver(unit(layer), gradients.unit(unit(layer)));
+      for (int layer = layers() - 1; layer >= workspace.firstLayer(); layer--) {
+        dx = backward(scope, layer, dx, input, balance, workspace, gradients, accumulate, trace);
       }
       if (store.trained().first() == 0) {
         try (Lease embedding = store.acquire(0)) {
@@ -176,8 +150,115 @@ final class ModelPass implements AutoCloseable {
         }
         store.handOver(0, gradients.unit(0));
       }
-      return loss;
+      return new Losses(crossEntropy, balanced ? balance.get(0).toDoubleArray()[0] : 0);
     }
+  }
+
+  /** What a forward pass leaves for the backward pass, beside the workspace. */
+  private final class Trace {
+    /** Inputs of the layers that run backward. */
+    final NDArray[] x;
+
+    /** What {@link Decoder#layerKeeping} returned behind the output; null: compute it again. */
+    final NDArray[] @Nullable [] extras;
+
+    /** Of layers of experts: probabilities, and choices. */
+    final List<NDArray> probabilities = new ArrayList<>();
+
+    final List<NDArray> choices = new ArrayList<>();
+
+    Trace(int layers) {
+      x = new NDArray[layers];
+      extras = new NDArray[layers][];
+    }
+
+    void route(NDArray p, NDArray chosen) {
+      probabilities.add(p);
+      choices.add(chosen);
+    }
+
+    NDList balance(NDManager scope, PackedInput input, double factor) {
+      return decoder.balance(
+          scope,
+          probabilities.toArray(new NDArray[0]),
+          choices.toArray(new NDArray[0]),
+          input,
+          factor);
+    }
+  }
+
+  private NDArray forward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      Workspace workspace,
+      boolean balanced,
+      Trace trace) {
+    boolean routes = balanced && decoder.hasExperts(layer);
+    boolean runsBackward = layer >= workspace.firstLayer();
+    try (Lease lease = store.acquire(unit(layer))) {
+      UnitTensors weights = lease.weights();
+      if (runsBackward) {
+        trace.x[layer] = x;
+      }
+      NDArray next;
+      if (runsBackward && workspace.keepsActivations()) {
+        NDArray kept = workspace.activations(layer);
+        NDList results =
+            decoder.layerKeeping(scope, layer, x, input, weights, kept, workspace.scratch());
+        next = results.get(0);
+        NDArray[] extras = results.subNDList(1).toArray(new NDArray[0]);
+        trace.extras[layer] = extras;
+        if (routes) {
+          trace.route(extras[0], extras[1]);
+        }
+      } else if (routes) {
+        NDList results = decoder.layerRouting(scope, layer, x, input, weights);
+        next = results.get(0);
+        trace.route(results.get(1), results.get(2));
+      } else {
+        next = decoder.layer(scope, layer, x, input, weights, false);
+      }
+      if (!runsBackward) {
+        x.close();
+      }
+      return next;
+    }
+  }
+
+  /** Returns the gradient of a layer's input; closes that of its output, and its input. */
+  private NDArray backward(
+      NDManager scope,
+      int layer,
+      NDArray dz,
+      PackedInput input,
+      NDList balance,
+      Workspace workspace,
+      Gradients gradients,
+      boolean accumulate,
+      Trace trace) {
+    NDArray dx;
+    try (Lease lease = store.acquire(unit(layer))) {
+      dx =
+          decoder.layerBackward(
+              scope,
+              layer,
+              trace.x[layer],
+              dz,
+              workspace.activations(layer),
+              workspace.scratch(),
+              trace.extras[layer],
+              input,
+              balance.isEmpty() ? null : balance.get(1),
+              lease.weights(),
+              gradients.unit(unit(layer)),
+              accumulate);
+    }
+    trace.x[layer].close();
+    dz.close();
+    store.handOver(unit(layer), gradients.unit(unit(layer)));
+    return dx;
   }
 
   private NDArray logitsBuffer(NDManager scope) {
@@ -194,13 +275,16 @@ final class ModelPass implements AutoCloseable {
     return sum;
   }
 
-  private PackedInput pack(NDManager scope, PackedBatch batch, Supervision supervision) {
+  private PackedInput pack(
+      NDManager scope, PackedBatch batch, Supervision supervision, boolean balanced) {
     int[] starts = batch.cumulativeLengths();
     int[] lengths = new int[batch.size()];
     for (int i = 0; i < lengths.length; i++) {
       lengths[i] = starts[i + 1] - starts[i];
     }
-    return decoder.pack(scope, batch.inputIds(), lengths, supervision.rows(), compute);
+    return balanced
+        ? decoder.packForBalance(scope, batch.inputIds(), lengths, supervision.rows(), compute)
+        : decoder.pack(scope, batch.inputIds(), lengths, supervision.rows(), compute);
   }
 
   @Override

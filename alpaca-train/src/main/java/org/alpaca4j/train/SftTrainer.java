@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
@@ -22,6 +23,7 @@ import org.alpaca4j.core.internal.torch.NativeMemory;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.train.ModelPass.Losses;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,8 +41,9 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>The loss of a step is the mean cross entropy over the supervised tokens of all its
- * micro-batches, and the gradient is of that: k micro-batches are one batch. On the CPU, the same
- * data, options and number of threads give bit-identical weights.
+ * micro-batches, and the gradient is of that: k micro-batches are one batch. A mixture of experts
+ * may have an auxiliary loss beside it ({@link SftConfig.Builder#routerAuxLossCoef}). On the CPU,
+ * the same data, options and number of threads give bit-identical weights.
  *
  * <p>The model's weights change while it trains: use the model from no other thread meanwhile. Not
  * thread-safe.
@@ -51,6 +54,7 @@ public final class SftTrainer {
   private final @Nullable SupervisedDataset evalDataset;
   private final SftConfig config;
   private final Predicate<String> trained;
+  private final double auxiliaryFactor;
   private final List<TrainingListener> listeners;
   private final TrainingCheckpoints checkpoints;
 
@@ -60,6 +64,7 @@ public final class SftTrainer {
     evalDataset = builder.evalDataset;
     config = builder.config;
     trained = builder.trained;
+    auxiliaryFactor = config.routerAuxLossCoef().orElse(model.config().routerAuxLossCoef());
     listeners = List.copyOf(builder.listeners);
     if (builder.promptTemplate != null) {
       model.usePromptTemplate(builder.promptTemplate);
@@ -121,7 +126,8 @@ public final class SftTrainer {
       for (int step = 0; step < totalSteps; step++) {
         long stepStart = System.nanoTime();
         Window window = Window.of(dataset, order.microBatches(step));
-        double loss = forwardBackward(pass, window, workspace, gradients);
+        Losses losses = forwardBackward(pass, window, workspace, gradients);
+        double loss = losses.crossEntropy() + losses.auxiliary();
         double norm = gradients.norm();
         requireFinite(step, window, loss, norm);
         double learningRate = schedule.learningRate(step);
@@ -132,6 +138,8 @@ public final class SftTrainer {
                 step + 1,
                 (double) (step + 1) / order.stepsPerEpoch(),
                 loss,
+                losses.crossEntropy(),
+                losses.auxiliary(),
                 learningRate,
                 norm,
                 window.supervisedTokens(),
@@ -157,19 +165,27 @@ public final class SftTrainer {
     return result;
   }
 
-  /** Runs a window's micro-batches; returns the mean loss of its supervised tokens. */
-  private static double forwardBackward(
+  /**
+   * Runs a window's micro-batches; returns the mean cross entropy of its supervised tokens, and the
+   * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
+   */
+  private Losses forwardBackward(
       ModelPass pass, Window window, Workspace workspace, Gradients gradients) {
     double scale = 1.0 / window.supervisedTokens();
     double sum = 0;
+    double auxiliary = 0;
     boolean accumulate = false;
     for (PackedBatch batch : window.batches()) {
       if (batch.supervisedTokens() > 0) {
-        sum += pass.forwardBackward(batch, scale, workspace, gradients, accumulate);
+        double factor = auxiliaryFactor * batch.tokens() / window.tokens();
+        Losses losses =
+            pass.forwardBackward(batch, scale, factor, workspace, gradients, accumulate);
+        sum += losses.crossEntropy();
+        auxiliary += factor * losses.auxiliary();
         accumulate = true;
       }
     }
-    return sum * scale;
+    return new Losses(sum * scale, auxiliary);
   }
 
   /** Clips by the global norm, as torch's clip_grad_norm_ does, and updates unit by unit. */
@@ -319,6 +335,10 @@ public final class SftTrainer {
         throw new TrainingException("a trainer needs both model(...) and dataset(...)");
       }
       requireTrainable(Internals.loaded(model));
+      if (config.routerAuxLossCoef().orElse(0) > 0 && !hasExperts(Internals.loaded(model))) {
+        throw new TrainingException(
+            "routerAuxLossCoef is set, but the model has no experts; leave it out");
+      }
       if (evalDataset == null && (config.evalSteps() > 0 || config.evalEachEpoch())) {
         throw new TrainingException(
             "evalSteps or evalEachEpoch is set, but no evalDataset(...); set it, or neither");
@@ -328,6 +348,10 @@ public final class SftTrainer {
             "saveSteps or saveEachEpoch is set, but no outputDirectory(...); set it, or neither");
       }
       return new SftTrainer(this, model, dataset);
+    }
+
+    private static boolean hasExperts(LoadedModel loaded) {
+      return IntStream.range(0, loaded.decoder().layers()).anyMatch(loaded.decoder()::hasExperts);
     }
 
     /** What is trained has to be in fp32: most updates are smaller than 16 bits can tell. */
