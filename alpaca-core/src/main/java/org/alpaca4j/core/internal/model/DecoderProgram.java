@@ -3,7 +3,6 @@ package org.alpaca4j.core.internal.model;
 import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.internal.model.DecoderDescription.Dense;
@@ -29,15 +28,18 @@ final class DecoderProgram {
   DecoderProgram(DecoderDescription decoder) {
     double eps = eps(decoder);
     long width = width(decoder);
-    Map<LayerProgram, Integer> known = new LinkedHashMap<>();
+    Map<String, Integer> kindOf = new HashMap<>();
     kindOfLayer = new long[decoder.layers().size()];
     for (int i = 0; i < kindOfLayer.length; i++) {
       LayerRecipe recipe = LayerRecipe.of(decoder, decoder.layers().get(i));
       recipes.add(recipe);
-      LayerProgram program = LayerProgram.of(recipe, eps, width);
-      kindOfLayer[i] = known.computeIfAbsent(program, p -> known.size());
+      Integer kind = kindOf.putIfAbsent(recipe.kind(eps, width), kinds.size());
+      if (kind == null) {
+        kind = kinds.size();
+        kinds.add(LayerProgram.of(recipe, eps, width));
+      }
+      kindOfLayer[i] = kind;
     }
-    kinds.addAll(known.keySet());
     constants.put("kinds", kindOfLayer);
     constants.put("kept_widths", kinds.stream().mapToLong(LayerProgram::keptWidth).toArray());
     constants.put("scratch_widths", kinds.stream().mapToLong(LayerProgram::scratchWidth).toArray());

@@ -1,12 +1,13 @@
 package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Set;
 
 /**
  * Lines of a straight torch program that compute in a slab of scratch memory. A buffer is free again
@@ -16,9 +17,8 @@ import java.util.regex.Pattern;
  * {@code o * tokens}, so that a plan holds for any number of tokens.
  */
 final class LayerCode {
-  private static final Pattern PLACE = Pattern.compile("@(\\w+)@");
-
   private final List<String> lines = new ArrayList<>();
+  private final List<Set<String>> named = new ArrayList<>();
   private final Map<String, Buffer> buffers = new LinkedHashMap<>();
   private long size;
 
@@ -44,6 +44,7 @@ final class LayerCode {
   /** Adds a line of the method's body. */
   void line(String text) {
     lines.add(text);
+    named.add(words(text));
   }
 
   /**
@@ -61,8 +62,9 @@ final class LayerCode {
 
   /** Says that a variable is, or may be, the memory of one that an expression names. */
   void alias(String variable, String expression) {
+    Set<String> words = words(expression);
     for (Buffer buffer : buffers.values()) {
-      if (buffer.names.stream().anyMatch(name -> mentions(expression, name))) {
+      if (!Collections.disjoint(words, buffer.names)) {
         buffer.names.add(variable);
       }
     }
@@ -70,19 +72,30 @@ final class LayerCode {
 
   /** Returns whether any line names a variable. */
   boolean names(String variable) {
-    return lines.stream().anyMatch(line -> mentions(line, variable));
+    return named.stream().anyMatch(names -> names.contains(variable));
   }
 
-  private static boolean mentions(String line, String variable) {
-    return Pattern.compile("\\b" + variable + "\\b").matcher(line.replace('@', ' ')).find();
+  /** Returns the words of a line. */
+  private static Set<String> words(String line) {
+    Set<String> words = new HashSet<>();
+    int start = -1;
+    for (int i = 0; i <= line.length(); i++) {
+      boolean inWord = i < line.length() && Character.isJavaIdentifierPart(line.charAt(i));
+      if (inWord && start < 0) {
+        start = i;
+      } else if (!inWord && start >= 0) {
+        words.add(line.substring(start, i));
+        start = -1;
+      }
+    }
+    return words;
   }
 
   /** Returns the lines, with places for all scratch buffers. */
   List<String> planned() {
     for (Buffer buffer : buffers.values()) {
       for (int i = buffer.first; i < lines.size(); i++) {
-        String line = lines.get(i);
-        if (buffer.names.stream().anyMatch(name -> mentions(line, name))) {
+        if (!Collections.disjoint(named.get(i), buffer.names)) {
           buffer.last = i;
         }
       }
@@ -116,13 +129,13 @@ final class LayerCode {
     buffer.offset = offset;
   }
 
-  private static String filled(String line, Map<String, String> buffersOf) {
-    Matcher matcher = PLACE.matcher(line);
-    StringBuilder text = new StringBuilder();
-    while (matcher.find()) {
-      matcher.appendReplacement(text, Matcher.quoteReplacement(buffersOf.get(matcher.group(1))));
+  /** Puts buffers in the place of {@code @name@}. */
+  private static String filled(String line, Map<String, String> buffers) {
+    String[] parts = line.split("@", -1);
+    for (int i = 1; i < parts.length; i += 2) {
+      parts[i] = buffers.get(parts[i]);
     }
-    return matcher.appendTail(text).toString();
+    return String.join("", parts);
   }
 
   /** Returns the program's expression for a part of a slab. */

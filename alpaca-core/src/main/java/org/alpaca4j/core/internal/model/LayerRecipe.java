@@ -167,6 +167,22 @@ final class LayerRecipe {
     return name;
   }
 
+  /**
+   * Returns a text that is the same for layers whose programs are: the decoding step, which shows all
+   * settings, and the shapes of the weights.
+   */
+  String kind(double eps, long width) {
+    StepWriter step = new StepWriter(eps, width);
+    for (LayerBlock block : blocks) {
+      block.step(step);
+    }
+    StringBuilder text = new StringBuilder(String.join("\n", step.lines()));
+    for (Argument argument : arguments) {
+      text.append(argument.name()).append(UnitLayout.shape(argument.weight()));
+    }
+    return text.toString();
+  }
+
   /** Returns the blocks in order. */
   List<LayerBlock> blocks() {
     return blocks;
