@@ -16,13 +16,9 @@ import java.util.Objects;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.FloatCodec;
 import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
-import org.alpaca4j.core.internal.model.DecoderDescription.Embedding;
-import org.alpaca4j.core.internal.model.DecoderDescription.Head;
-import org.alpaca4j.core.internal.model.DecoderDescription.Linear;
-import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
 import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
 import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
-import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -216,7 +212,9 @@ public final class Decoder implements AutoCloseable {
     return packing.callForOne(scope, "alibi_biases", slopes, positions);
   }
 
-  /** As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up. */
+  /**
+   * As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up.
+   */
   static float[] alibiSlopes(int heads) {
     int power = Integer.highestOneBit(heads);
     float[] slopes = new float[heads];
@@ -244,7 +242,16 @@ public final class Decoder implements AutoCloseable {
    */
   public PackedInput pack(
       NDManager scope, int[] ids, int[] lengths, int @Nullable [] outputs, DType dtype) {
-    return pack(scope, ids, lengths, outputs, dtype, lengths);
+    return pack(scope, ids, lengths, outputs, dtype, lengths, false);
+  }
+
+  /**
+   * As {@link #pack(NDManager, int[], int[], int[], DType)}, with the last layer computed at all
+   * tokens, which {@link #balance} wants.
+   */
+  public PackedInput packForBalance(
+      NDManager scope, int[] ids, int[] lengths, int[] outputs, DType dtype) {
+    return pack(scope, ids, lengths, outputs, dtype, lengths, true);
   }
 
   /**
@@ -260,6 +267,17 @@ public final class Decoder implements AutoCloseable {
       int @Nullable [] outputs,
       DType dtype,
       int[] rotaryLengths) {
+    return pack(scope, ids, lengths, outputs, dtype, rotaryLengths, false);
+  }
+
+  private PackedInput pack(
+      NDManager scope,
+      int[] ids,
+      int[] lengths,
+      int @Nullable [] outputs,
+      DType dtype,
+      int[] rotaryLengths,
+      boolean computeAll) {
     requireFitting(ids, lengths);
     boolean alike = frequenciesAreAlike(rotaryLengths);
     PrefixTree tree = PrefixTree.of(ids, lengths, alike ? longestShared : 0);
@@ -274,7 +292,9 @@ public final class Decoder implements AutoCloseable {
               scope,
               "rotary_tables",
               scope.create(floats(block ? numbered.blocks() : numbered.positions())),
-              alike ? frequenciesAlike(scope, i, rotaryLengths) : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
+              alike
+                  ? frequenciesAlike(scope, i, rotaryLengths)
+                  : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
               rotaryScales[i],
               like);
       cos[i] = tables.get(0);
@@ -283,9 +303,11 @@ public final class Decoder implements AutoCloseable {
     int[] rows = tree.tokenOf();
     int[] tokens = {};
     if (outputs != null) {
-      int[] asked = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
-      int[] read = Arrays.stream(asked).sorted().distinct().toArray();
-      rows = Arrays.stream(asked).map(token -> Arrays.binarySearch(read, token)).toArray();
+      rows = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
+    }
+    if (outputs != null && !computeAll) {
+      int[] read = Arrays.stream(rows).sorted().distinct().toArray();
+      rows = Arrays.stream(rows).map(token -> Arrays.binarySearch(read, token)).toArray();
       tokens = read;
     }
     return new PackedInput(
@@ -468,7 +490,9 @@ public final class Decoder implements AutoCloseable {
   public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding, DType dtype) {
     NDArray like = Tensors.zeros(scope, 1, dtype);
     return program.get().callForOne(
-        scope, "embed", (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
+        scope,
+        "embed",
+        (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
   }
 
   /** Adds the gradient of {@link #embed} to the embedding's gradients. */
@@ -512,7 +536,12 @@ public final class Decoder implements AutoCloseable {
    *     {@link #layerBackward} will compute the same again
    */
   public NDArray layer(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact) {
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      boolean exact) {
     return program.get().callForOne(
         scope,
         "forward",
@@ -523,6 +552,60 @@ public final class Decoder implements AutoCloseable {
         input.cos(),
         input.sin(),
         weights.arguments());
+  }
+
+  /** Returns whether a layer is a mixture of experts. */
+  public boolean hasExperts(int layer) {
+    return description.layers().get(layer).mlp() instanceof Experts;
+  }
+
+  /**
+   * As {@link #layer}, for one that {@link #hasExperts}; not exact.
+   *
+   * @return the output, then what {@link #balance} wants of the layer
+   */
+  public NDList layerRouting(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+    return program.get().call(
+        scope,
+        "forward_routing",
+        x,
+        numbers[layer],
+        mode(weights.activations(), false),
+        input.batch(isLast(layer)),
+        input.cos(),
+        input.sin(),
+        weights.arguments());
+  }
+
+  /**
+   * Returns the auxiliary loss [1] of mixtures of experts: experts * sum of f_e P_e over all layers
+   * together, the choices per token if these are spread evenly; and what {@link #layerBackward}
+   * takes as {@code balance}.
+   *
+   * @param probabilities of each layer of experts: what {@link #layerRouting} returned behind the
+   *     output, or {@link #layerKeeping} first of what is small
+   * @param choices of each layer of experts: what they returned next
+   * @param input made by {@link #packForBalance}
+   * @param factor of the auxiliary loss in the loss that gradients are of
+   */
+  public NDList balance(
+      NDManager scope,
+      NDArray[] probabilities,
+      NDArray[] choices,
+      PackedInput input,
+      double factor) {
+    float[] counts = new float[input.tokens()];
+    for (int token : input.tokenOf()) {
+      counts[token]++;
+    }
+    return program.get().call(
+        scope,
+        "balance",
+        scope.create(counts),
+        scope.create(new double[] {factor}),
+        probabilities,
+        choices);
   }
 
   /**
@@ -598,6 +681,30 @@ public final class Decoder implements AutoCloseable {
       UnitTensors weights,
       UnitTensors gradients,
       boolean accumulate) {
+    return layerBackward(
+        scope, layer, x, dz, kept, scratch, extras, input, null, weights, gradients, accumulate);
+  }
+
+  /**
+   * As {@link #layerBackward(NDManager, int, NDArray, NDArray, NDArray, NDArray, NDArray[],
+   * PackedInput, UnitTensors, UnitTensors, boolean)}, for a layer of experts.
+   *
+   * @param balance gradient of the auxiliary loss: see {@link #balance}; null: it is not in the
+   *     loss
+   */
+  public NDArray layerBackward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      NDArray dz,
+      NDArray kept,
+      NDArray scratch,
+      NDArray @Nullable [] extras,
+      PackedInput input,
+      @Nullable NDArray balance,
+      UnitTensors weights,
+      UnitTensors gradients,
+      boolean accumulate) {
     List<Object> arguments =
         new ArrayList<>(
             List.of(
@@ -606,7 +713,7 @@ public final class Decoder implements AutoCloseable {
                 numbers[layer],
                 mode(weights.activations(), false),
                 accumulate ? one : zero,
-                nothing,
+                balance == null ? nothing : balance,
                 input.batch(isLast(layer)),
                 input.cos(),
                 input.sin(),
