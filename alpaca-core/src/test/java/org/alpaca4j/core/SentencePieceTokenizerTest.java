@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.Random;
-import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -94,16 +93,14 @@ class SentencePieceTokenizerTest {
 
   @Test
   void whatIsNotSupportedIsRefusedByName() {
-    assertRefused(SentencePieceModels.hello().trainer(3, 1), "Unigram");
+    assertRefused(SentencePieceModels.hello().trainer(3, 3), "Word");
     assertRefused(SentencePieceModels.hello().trainer(24, 1), "treat_whitespace_as_suffix");
-    assertRefused(SentencePieceModels.hello().normalizer(4, 1), "remove_extra_whitespaces");
     assertRefused(SentencePieceModels.hello().normalizer(5, 0), "escape_whitespaces");
-    assertRefused(SentencePieceModels.hello().characterMap(new byte[4]), "precompiled_charsmap");
     assertRefused(SentencePieceModels.hello().piece("h", 0, 1), "twice");
     assertRefused(SentencePieceModels.hello().piece("x", Float.NaN, 1), "score NaN");
     assertRefused(SentencePieceModels.hello().piece("x", 0, 5), "unused");
     assertRefused(SentencePieceModels.hello().piece("x", 0, 7), "type 7");
-    assertRefused(SentencePieceModels.hello().piece("x".repeat(65), 0, 1), "65 characters");
+    assertRefused(SentencePieceModels.hello().piece("x".repeat(257), 0, 1), "257 characters");
     assertRefused(SentencePieceModels.hello().piece("?", 0, 2), "2 pieces for the unknown");
     assertRefused(new SentencePieceModels(), "no pieces");
     assertRefused(new SentencePieceModels().trainer(35, 1).piece("<unk>", 0, 2), "no piece <0x00>");
@@ -140,8 +137,9 @@ class SentencePieceTokenizerTest {
       Files.write(file, bytes);
       try {
         TokenizerFiles files = TokenizerFiles.read(folder);
-        SentencePieceModel model = SentencePieceModel.load(file);
-        TokenizerJson.parse(files.completedBy(model).tokenizerJson(model), "made");
+        TokenizerConversion made =
+            TokenizerConversion.of(file, VocabularyFile.SENTENCE_PIECE, files);
+        TokenizerJson.parse(made.json(), "made");
       } catch (TokenizerException expected) {
         assertThat(expected).hasMessageContaining("tokenizer.model");
       } catch (RuntimeException e) {
