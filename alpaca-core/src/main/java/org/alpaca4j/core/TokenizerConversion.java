@@ -78,8 +78,11 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
     if (type == TokenizerClass.INTERN_LM) {
       type.roles().forEach(roles::putIfAbsent);
     }
-    TokenizerFiles complete =
-        files.withDefaultRoles(roles).withDefaultConfig(tokenizer::configJson);
+    TokenizerFiles complete = files.withDefaultRoles(roles);
+    complete =
+        type == TokenizerClass.LLAMA
+            ? complete.withDefaultConfig(tokenizer::configJson)
+            : complete.withDefaultConfig();
     TokenTemplate template = template(complete, type, true);
     boolean ofTransformers = type == TokenizerClass.LLAMA || type == TokenizerClass.GEMMA;
     Options options =
@@ -183,9 +186,7 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
             new TokenTemplate(
                 List.of(), List.of(GENERATION_MASK, "<sop>"), List.of(), List.of("<eop>")));
     TokenizerFiles complete =
-        files
-            .withDefaultRoles(TokenizerClass.CHAT_GLM.roles())
-            .withDefaultConfig(() -> TokenizerFiles.write(chatGlmConfig(images)));
+        files.withDefaultRoles(TokenizerClass.CHAT_GLM.roles()).withDefaultConfig();
     return new TokenizerConversion(
         new SentencePieceTokenizer(model).tokenizerJson(options, file.toString()), complete);
   }
@@ -202,17 +203,6 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
 
   private static String blank(int length) {
     return "<|blank_" + length + "|>";
-  }
-
-  private static Map<String, Object> chatGlmConfig(int images) {
-    Map<String, Object> config = new LinkedHashMap<>();
-    TokenizerClass.CHAT_GLM.roles().forEach((role, token) -> config.put(role.key(), token));
-    config.put("gmask_token", GENERATION_MASK);
-    config.put("mask_token", MASK);
-    config.put("num_image_tokens", images);
-    config.put("padding_side", "left");
-    config.put("tokenizer_class", "ChatGLMTokenizer");
-    return config;
   }
 
   /** The first release of the file has the text's pieces alone; its class added the others. */
@@ -296,10 +286,7 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
             added,
             new TokenTemplate(prefix, List.of(), List.of(), listOf(model.eos())));
     TokenizerFiles complete =
-        files
-            .withDefaultRoles(TokenizerClass.CHAT_GLM2.roles())
-            .withDefaultConfig(
-                () -> TokenizerFiles.write(Map.of("tokenizer_class", "ChatGLMTokenizer")));
+        files.withDefaultRoles(TokenizerClass.CHAT_GLM2.roles()).withDefaultConfig();
     return new TokenizerConversion(
         new SentencePieceTokenizer(model.withPieces(more, model.byteFallback()))
             .tokenizerJson(options, file.toString()),
@@ -315,7 +302,7 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
   private static TokenizerConversion vocabularyAndMerges(
       Path file, TokenizerClass type, TokenizerFiles files) {
     Vocabulary vocabulary = VocabularyFiles.json(file, file.resolveSibling(VocabularyFile.MERGES));
-    TokenizerFiles complete = files.withDefaultRoles(type.roles());
+    TokenizerFiles complete = files.withDefaultRoles(type.roles()).withDefaultConfig();
     SortedMap<Integer, AddedToken> added = files.addedTokensById();
     TokenTemplate template = template(complete, type, false);
     return byteLevel(
@@ -354,10 +341,7 @@ record TokenizerConversion(byte[] json, TokenizerFiles files) {
       added.put(vocabulary.ids().size() + i, AddedToken.special(special.get(i)));
     }
     TokenizerFiles complete =
-        files
-            .withDefaultRoles(TokenizerClass.QWEN.roles())
-            .withDefaultConfig(
-                () -> TokenizerFiles.write(Map.of("tokenizer_class", "QWenTokenizer")));
+        files.withDefaultRoles(TokenizerClass.QWEN.roles()).withDefaultConfig();
     return byteLevel(vocabulary, Splitting.QWEN, false, added, null, complete);
   }
 

@@ -55,7 +55,8 @@ final class TokenizerFiles {
   private static final String MODEL_CONFIG = "config.json";
   private static final String AUTO_MAP = "auto_map";
   private static final String AUTO_TOKENIZER = "AutoTokenizer";
-  private static final Pattern PYTHON_CLASS = Pattern.compile("(?:.*--)?(\\w{1,100})\\.\\w+");
+  private static final String FAST_CLASS = "PreTrainedTokenizerFast";
+  private static final Pattern PYTHON_CLASS = Pattern.compile("(\\w{1,100})\\.\\w+");
 
   final Path folder;
   final Map<SpecialToken, String> roles;
@@ -188,6 +189,16 @@ final class TokenizerFiles {
     return missing;
   }
 
+  /** Returns these files with a configuration that names the roles, if there is none. */
+  TokenizerFiles withDefaultConfig() {
+    return withDefaultConfig(
+        () -> {
+          Map<String, @Nullable Object> config = new LinkedHashMap<>();
+          withoutPython(config, roles);
+          return write(config);
+        });
+  }
+
   /** Returns these files with a configuration, if there is none. */
   TokenizerFiles withDefaultConfig(Supplier<byte[]> config) {
     if (kept.containsKey(CONFIG)) {
@@ -307,12 +318,8 @@ final class TokenizerFiles {
     merged.putAll(roles);
     merged.putAll(newRoles);
     Map<String, @Nullable Object> config = config();
-    if (!pythonFiles(config).isEmpty()) {
-      // The folder's own Python class cannot know of changes; tokenizer.json says everything.
-      removeAutoTokenizer(config);
-      config.put("tokenizer_class", "PreTrainedTokenizerFast");
-      config.remove("eop_token");
-      merged.forEach((role, token) -> config.put(role.key(), token));
+    if (config.get(AUTO_MAP) instanceof Map<?, ?> classes && classes.containsKey(AUTO_TOKENIZER)) {
+      withoutPython(config, merged); // the folder's own class could not know of changes
     }
     if (config.get("added_tokens_decoder") instanceof Map<?, ?>) {
       Map<String, Object> decoder = new LinkedHashMap<>();
@@ -329,7 +336,7 @@ final class TokenizerFiles {
       config.put("added_tokens_decoder", decoder);
     }
     newRoles.forEach((role, token) -> config.put(role.key(), token));
-    config.putIfAbsent("tokenizer_class", "PreTrainedTokenizerFast");
+    config.putIfAbsent("tokenizer_class", FAST_CLASS);
     changed.put(CONFIG, write(config));
     if (kept.containsKey(SPECIAL_TOKENS_MAP)) {
       Map<String, @Nullable Object> map = json(folder, SPECIAL_TOKENS_MAP, kept);
@@ -346,7 +353,12 @@ final class TokenizerFiles {
     return new TokenizerFiles(folder, merged, otherSpecialTokens, changed);
   }
 
-  private static void removeAutoTokenizer(Map<String, @Nullable Object> config) {
+  /** Changes a configuration so that transformers takes tokenizer.json, which says everything. */
+  private static void withoutPython(
+      Map<String, @Nullable Object> config, Map<SpecialToken, String> roles) {
+    config.put("tokenizer_class", FAST_CLASS);
+    config.remove("eop_token");
+    roles.forEach((role, token) -> config.put(role.key(), token));
     if (config.get(AUTO_MAP) instanceof Map<?, ?> classes) {
       Map<Object, Object> others = new LinkedHashMap<>(classes);
       others.remove(AUTO_TOKENIZER);
@@ -357,7 +369,10 @@ final class TokenizerFiles {
     }
   }
 
-  /** Returns the names of the Python files that hold the folder's own tokenizer classes. */
+  /**
+   * Returns the names of the Python files that the folder's own tokenizer classes are in; not those
+   * of another repository, which transformers finds there.
+   */
   private static Set<String> pythonFiles(Map<String, @Nullable Object> config) {
     Set<String> names = new LinkedHashSet<>();
     if (config.get(AUTO_MAP) instanceof Map<?, ?> classes) {
@@ -376,7 +391,7 @@ final class TokenizerFiles {
     return value == null ? List.of() : List.of(value);
   }
 
-  static byte[] write(Map<String, ?> json) {
+  private static byte[] write(Map<String, ? extends @Nullable Object> json) {
     try {
       return JsonTree.writer().writerWithDefaultPrettyPrinter().writeValueAsBytes(json);
     } catch (JsonProcessingException e) {
@@ -388,7 +403,14 @@ final class TokenizerFiles {
     try {
       Files.createDirectories(target);
       Files.write(target.resolve(TOKENIZER), tokenizerJson);
-      for (Map.Entry<String, byte[]> file : kept.entrySet()) {
+      Map<String, @Nullable Object> config = config();
+      Set<String> python = pythonFiles(config);
+      Map<String, byte[]> written = new LinkedHashMap<>(kept);
+      if (!python.stream().allMatch(name -> Files.isRegularFile(folder.resolve(name)))) {
+        withoutPython(config, roles);
+        written.put(CONFIG, write(config));
+      }
+      for (Map.Entry<String, byte[]> file : written.entrySet()) {
         Path path = target.resolve(file.getKey());
         Path parent = path.getParent();
         if (parent != null) {
@@ -397,7 +419,7 @@ final class TokenizerFiles {
         Files.write(path, file.getValue());
       }
       List<String> copied = new ArrayList<>(COPIED);
-      copied.addAll(pythonFiles(config()));
+      copied.addAll(python);
       for (String name : copied) {
         Path source = folder.resolve(name);
         Path copy = target.resolve(name);
