@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -89,6 +90,120 @@ class SentencePieceTokenizerTest {
       assertThat(Arrays.stream(ids).mapToObj(tokenizer::idToToken)).containsExactly("hello");
       assertThat(tokenizer.decode(ids, true)).isEqualTo("hello");
     }
+  }
+
+  private Tokenizer load(SentencePieceModels model, String config) throws IOException {
+    Files.writeString(folder.resolve("tokenizer_config.json"), config);
+    return load(model);
+  }
+
+  private static List<String> tokens(Tokenizer tokenizer, String text) {
+    return Arrays.stream(tokenizer.encodeIds(text, false)).mapToObj(tokenizer::idToToken).toList();
+  }
+
+  @Test
+  void aUnigramModelTakesTheMostProbablePieces() throws IOException {
+    SentencePieceModels model = new SentencePieceModels().trainer(3, 1);
+    model.piece("<unk>", 0, 2).piece("<s>", 0, 3).piece("</s>", 0, 3);
+    model.piece("\u2581a", -3, 1).piece("bc", -1, 1).piece("\u2581ab", -1, 1);
+    model.piece("c", -4, 1).piece("cc", -2, 5).piece("b", -5, 1);
+    try (Tokenizer tokenizer = load(model)) {
+      assertThat(tokens(tokenizer, "abc")).containsExactly("\u2581a", "bc");
+      assertThat(tokens(tokenizer, "ab")).containsExactly("\u2581ab");
+      // An unused piece stands for nothing.
+      assertThat(tokens(tokenizer, "abcc")).containsExactly("\u2581a", "bc", "c");
+    }
+  }
+
+  @Test
+  void spacesAreRemovedWhereTheModelSaysSo() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello().normalizer(4, 1))) {
+      assertThat(tokens(tokenizer, "  hello   he ")).containsExactly("\u2581hello", "\u2581he");
+      assertThat(tokenizer.encodeIds("  ", false)).isEmpty();
+    }
+  }
+
+  @Test
+  void userDefinedPiecesOfAPythonClassAreFoundInsideAText() throws IOException {
+    SentencePieceModels model =
+        SentencePieceModels.hello().piece("<reserved_1>", 0, 4).piece("\u2581\u2581", 0, 4);
+    try (Tokenizer tokenizer =
+        load(model, "{\"tokenizer_class\": \"BaichuanTokenizer\", \"add_bos_token\": false}")) {
+      // SentencePiece begins a text with a space, not what follows a piece.
+      assertThat(tokens(tokenizer, "<reserved_1>hello  he"))
+          .containsExactly("\u2581", "<reserved_1>", "hello", "\u2581\u2581", "he");
+      assertThat(tokenizer.prefixIds()).isEmpty();
+      assertThat(tokenizer.specialTokens()).doesNotContain("<reserved_1>");
+    }
+  }
+
+  @Test
+  void userDefinedPiecesOfLlamaAreAddedTokens() throws IOException {
+    SentencePieceModels model =
+        SentencePieceModels.hello().piece("<turn>", 0, 4).piece("\u2581\u2581", 0, 4);
+    try (Tokenizer tokenizer = load(model, "{\"tokenizer_class\": \"LlamaTokenizer\"}")) {
+      assertThat(tokens(tokenizer, "<turn>hello")).containsExactly("<turn>", "\u2581hello");
+      assertThat(tokens(tokenizer, " hello")).containsExactly("\u2581\u2581", "hello");
+    }
+  }
+
+  @Test
+  void withoutLegacyBehaviourOnlyTheTextBeginsWithASpace() throws IOException {
+    try (Tokenizer tokenizer =
+        load(
+            SentencePieceModels.hello(),
+            "{\"tokenizer_class\": \"LlamaTokenizer\", \"legacy\": false}")) {
+      assertThat(tokens(tokenizer, "hello</s>hello"))
+          .containsExactly("\u2581hello", "</s>", "hello");
+    }
+  }
+
+  @Test
+  void aPrefixSpaceCanBeTurnedOff() throws IOException {
+    try (Tokenizer tokenizer =
+        load(
+            SentencePieceModels.hello(),
+            "{\"tokenizer_class\": \"LlamaTokenizer\", \"add_prefix_space\": false}")) {
+      assertThat(tokens(tokenizer, "hello")).containsExactly("hello");
+    }
+  }
+
+  @Test
+  void theConfigurationGivesPiecesOtherNames() throws IOException {
+    SentencePieceModels model = SentencePieceModels.hello().piece("[UNUSED_TOKEN_146]", 0, 1);
+    int id = SentencePieceModels.HELLO_SIZE;
+    try (Tokenizer tokenizer =
+        load(
+            model,
+            "{\"tokenizer_class\": \"InternLM2Tokenizer\", \"added_tokens_decoder\": {\""
+                + id
+                + "\": {\"content\": \"<|im_start|>\", \"special\": true}}}")) {
+      assertThat(tokenizer.tokenToId("<|im_start|>")).hasValue(id);
+      assertThat(tokenizer.encodeIds("<|im_start|>hello", false)).startsWith(id);
+      assertThat(tokenizer.size()).isEqualTo(id + 1);
+      assertThat(tokenizer.padToken()).hasValue("</s>");
+      assertThat(tokenizer.prefixIds()).containsExactly(1);
+    }
+  }
+
+  @Test
+  void aTokenBeyondAGapHasTheIdThatTheFilesGive() throws IOException {
+    Files.writeString(folder.resolve("added_tokens.json"), "{\"<far>\": 300}");
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello())) {
+      assertThat(tokenizer.encodeIds("<far>", false)).contains(300);
+      assertThat(tokenizer.requiredEmbeddingRows()).isEqualTo(301);
+    }
+  }
+
+  @Test
+  void aClassThatIsNotKnownIsRefusedByName() {
+    assertThatThrownBy(
+            () ->
+                load(SentencePieceModels.hello(), "{\"tokenizer_class\": \"XGLMTokenizer\"}")
+                    .close())
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("tokenizer_config.json: tokenizer_class \"XGLMTokenizer\"")
+        .hasMessageContaining("LlamaTokenizer");
   }
 
   @Test
