@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -121,6 +123,39 @@ class SentencePieceTokenizerTest {
       assertThat(tokens(tokenizer, "  hello   he ")).containsExactly("\u2581hello", "\u2581he");
       assertThat(tokenizer.encodeIds("  ", false)).isEmpty();
     }
+  }
+
+  /** A table of 512 places, by which H becomes h. */
+  private static byte[] lowerCaseH(int place, int text) {
+    ByteBuffer table =
+        ByteBuffer.allocate(4 + 512 * 4 + 2).order(ByteOrder.LITTLE_ENDIAN).putInt(512 * 4);
+    int leaf = 256;
+    table.putInt(4 + 'H' * 4, (place ^ 'H') << 10 | 1 << 8 | 'H');
+    table.putInt(4 + leaf * 4, 1 << 31 | text);
+    return table.put(4 + 512 * 4, (byte) 'h').array();
+  }
+
+  @Test
+  void charactersAreRewrittenAsTheModelSays() throws IOException {
+    try (Tokenizer tokenizer = load(SentencePieceModels.hello().characterMap(lowerCaseH(256, 0)))) {
+      assertThat(tokens(tokenizer, "Hello He")).containsExactly("\u2581hello", "\u2581he");
+    }
+  }
+
+  @Test
+  void aTableOfCharactersThatLeadsOutOfItselfIsRefused() {
+    for (byte[] damaged :
+        List.of(
+            new byte[3],
+            new byte[400],
+            lowerCaseH(512, 0),
+            lowerCaseH(256, 2),
+            Arrays.copyOf(lowerCaseH(256, 0), 1000))) {
+      assertRefused(SentencePieceModels.hello().characterMap(damaged), "precompiled_charsmap");
+    }
+    byte[] noText = lowerCaseH(256, 0);
+    noText[noText.length - 2] = (byte) 0x80;
+    assertRefused(SentencePieceModels.hello().characterMap(noText), "no UTF-8");
   }
 
   @Test

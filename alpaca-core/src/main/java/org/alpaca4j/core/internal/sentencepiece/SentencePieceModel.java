@@ -288,6 +288,9 @@ public record SentencePieceModel(
         String name = algorithm == 3 ? "Word" : algorithm == 4 ? "Char" : "number " + algorithm;
         throw refusal("its algorithm is " + name + "; BPE and Unigram are read");
       }
+      if (characterMap.length > 0) {
+        CharacterMap.check(characterMap, origin);
+      }
       if (!escapeWhitespaces) {
         throw refusal("it keeps spaces (normalizer_spec.escape_whitespaces is false)");
       }

@@ -13,6 +13,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.alpaca4j.core.AddedToken;
+import org.alpaca4j.core.TokenizerException;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Algorithm;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Piece;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Type;
@@ -39,6 +40,9 @@ public final class SentencePieceTokenizer {
    * than needed, since the unknown's score is the lowest one and a bit.
    */
   private static final double NEVER = -10_000;
+
+  /** Ids without a token that an added one may lie beyond. */
+  private static final int MAX_GAP = 100_000;
 
   /** When U+2581 is put before a text that another token does not continue. */
   public enum DummyPrefix {
@@ -353,7 +357,16 @@ public final class SentencePieceTokenizer {
       int size = options.firstId() + pieces.size();
       if (hasGaps()) {
         beyond().forEach((id, token) -> names.put(id, token.content()));
-        size = beyond().lastKey() + 1;
+        int last = beyond().lastKey();
+        if (last - size > MAX_GAP) {
+          throw new TokenizerException(
+              origin
+                  + ": an added token has the id "
+                  + last
+                  + ", but the vocabulary ends at "
+                  + (size - 1));
+        }
+        size = last + 1;
       }
       int total = size;
       return Part.step(
