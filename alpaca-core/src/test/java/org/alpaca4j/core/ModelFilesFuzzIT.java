@@ -137,7 +137,7 @@ class ModelFilesFuzzIT {
     Fuzz.run(
         "chatglm",
         5,
-        4 * BASE_BYTES, // the first release's 20,000 image tokens
+        12 * BASE_BYTES, // the first release's 20,000 image tokens
         random -> {
           Mutator mutator = new Mutator(random);
           return Map.of(

@@ -42,7 +42,7 @@ public final class SentencePieceTokenizer {
   private static final double NEVER = -10_000;
 
   /** Ids without a token that an added one may lie beyond. */
-  private static final int MAX_GAP = 100_000;
+  private static final int MAX_GAP = 1_000;
 
   /** When U+2581 is put before a text that another token does not continue. */
   public enum DummyPrefix {
