@@ -157,8 +157,9 @@ public final class CausalLm implements AutoCloseable {
         }
         join(engine);
         return new CausalLm(
-            folder, LoadedModel.load(
-                checkpoint, config, device, precision.dtype(), precision.dtype()), loading);
+            folder,
+            LoadedModel.load(checkpoint, config, device, precision.dtype(), precision.dtype()),
+            loading);
       } catch (RuntimeException | Error e) {
         if (loading != null && tokenizer == null) {
           var unused = loading.thenAccept(Tokenizer::close);
