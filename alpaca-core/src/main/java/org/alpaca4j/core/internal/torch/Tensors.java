@@ -148,6 +148,13 @@ public final class Tensors {
     }
   }
 
+  /** Returns whether no element of a one-dimensional array is infinite or not a number. */
+  public static boolean isFinite(NDArray array) {
+    try (NDArray result = Holder.PROGRAM.callForOne(array.getManager(), "is_finite", array)) {
+      return result.getFloat() != 0;
+    }
+  }
+
   /** Sets all elements to 0. */
   public static void zero(NDArray array) {
     Holder.PROGRAM.run("zero", array);
