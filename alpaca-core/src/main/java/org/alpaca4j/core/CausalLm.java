@@ -112,6 +112,7 @@ public final class CausalLm implements AutoCloseable {
     private Device device = Device.cpu();
     private Precision precision = Precision.FLOAT32;
     private @Nullable Precision weights;
+    private int vocabularyMultiple = 1;
     private @Nullable Tokenizer tokenizer;
 
     private Builder(Path folder) {
@@ -167,12 +168,31 @@ public final class CausalLm implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Sets of what number the vocabulary is made a multiple when it grows for the tokenizer's sake:
+     * matrices whose sides are multiples of 8 or 64 are faster on accelerators. The further rows
+     * are the mean of the old ones too, and belong to no token. Default 1; a vocabulary that need
+     * not grow stays as it is.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder padVocabularyToMultipleOf(int value) {
+      if (value < 1) {
+        throw new IllegalArgumentException(
+            "padVocabularyToMultipleOf is " + value + "; it must be at least 1");
+      }
+      vocabularyMultiple = value;
+      return this;
+    }
+
     /** The configuration with a vocabulary for all tokens of the tokenizer. */
     private ModelConfig grown(ModelConfig config) {
       if (tokenizer == null || tokenizer.requiredEmbeddingRows() <= config.vocabSize()) {
         return config;
       }
-      return config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
+      int needed = tokenizer.requiredEmbeddingRows();
+      int further = Math.floorMod(-needed, vocabularyMultiple);
+      return config.toBuilder().vocabSize(Math.addExact(needed, further)).build();
     }
 
     private DType storage() {

@@ -169,8 +169,8 @@ public final class Tensors {
   }
 
   /**
-   * Copies a matrix into one with more rows, converting the dtype; each further row becomes the
-   * mean of the copied ones.
+   * Copies a matrix into one with more rows, or a vector into a longer one, converting the dtype;
+   * each further row or element becomes the mean of the copied ones.
    */
   public static void copyGrowing(NDArray target, NDArray source) {
     Holder.PROGRAM.run("copy_growing", target, source);

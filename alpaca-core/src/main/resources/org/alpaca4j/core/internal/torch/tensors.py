@@ -78,11 +78,11 @@
     return target.copy_(source)
 
   def copy_growing(self, target: Tensor, source: Tensor) -> Tensor:
-    """Copies the rows of a matrix; the target's further rows become their mean."""
+    """Copies the rows of a matrix, or the elements of a vector; the target's further ones become their mean."""
     torch.set_grad_enabled(False)
     rows = source.size(0)
     target[:rows].copy_(source)
-    target[rows:].copy_(source.to(6).mean([0], keepdim=True).expand([target.size(0) - rows, target.size(1)]))
+    target[rows:].copy_(source.to(6).mean([0], keepdim=True))
     return target
 
   def is_finite(self, x: Tensor) -> Tensor:
