@@ -33,8 +33,6 @@ public final class CausalLm implements AutoCloseable {
   /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
   private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
 
-  private static final String TOKENIZER_FILE = "tokenizer.json";
-
   /** What {@link #chat(String)} tells a model that knows system messages. */
   public static final String DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
 
@@ -245,7 +243,7 @@ public final class CausalLm implements AutoCloseable {
       if (tokenizer != null) {
         return CompletableFuture.completedFuture(tokenizer);
       }
-      if (!Files.exists(folder.resolve(TOKENIZER_FILE))) {
+      if (VocabularyFile.in(folder).isEmpty()) {
         return null;
       }
       CompletableFuture<Tokenizer> result = new CompletableFuture<>();

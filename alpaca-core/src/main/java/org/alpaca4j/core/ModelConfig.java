@@ -130,10 +130,11 @@ public final class ModelConfig {
     if (node == null) {
       return null;
     }
-    String name = node.asText();
-    return DType.ofTorchName(name)
-        .filter(DType::isWeight)
-        .orElseThrow(() -> fields.unsupported("dtype", name, "float32, bfloat16, float16"));
+    Optional<DType> dtype = DType.ofTorchName(node.asText());
+    if (dtype.isEmpty() || !dtype.get().isWeight()) {
+      throw fields.unsupported("dtype", node.asText(), "float32, bfloat16, float16");
+    }
+    return dtype.get();
   }
 
   /**

@@ -159,6 +159,7 @@ public final class GgufExport {
   public void write(Path target) {
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       ModelConfig config = checkpoint.config();
+      GgufHyperparameters.requireExportable(config);
       List<GgufLayout.Entry> layout = GgufLayout.of(config);
       requireTensors(checkpoint, config, layout);
       Map<String, TensorCopy> copies = new HashMap<>();

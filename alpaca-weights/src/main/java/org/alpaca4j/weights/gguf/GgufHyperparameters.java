@@ -9,6 +9,11 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.UnsupportedModelException;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.DecoderDescription.Activation;
+import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
+import org.alpaca4j.core.internal.model.DecoderDescription.Dense;
+import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,8 +35,10 @@ final class GgufHyperparameters {
    * @throws UnsupportedModelException if llama.cpp could not run it as configured
    */
   static Map<String, GgufValue> write(ModelConfig config) {
+    requireExportable(config);
     String architecture = GgufLayout.architecture(config);
-    if (config.qkNorm() && config.outputBias()) {
+    Attention attention = Internals.description(config).layers().get(0).attention();
+    if (attention.headNorm() != null && attention.output().bias() != null) {
       throw new UnsupportedModelException(
           "A qwen3 model with attention_bias cannot be exported: GGUF's qwen3 has no such tensors");
     }
@@ -53,6 +60,28 @@ final class GgufHyperparameters {
     writeRopeScaling(prefix + "rope.scaling.", config, metadata);
     writeSlidingWindow(prefix + "attention.sliding_window", config, metadata);
     return metadata;
+  }
+
+  /**
+   * Checks that a model is of a kind that the layout and the metadata here are for.
+   *
+   * @throws UnsupportedModelException if it is not
+   */
+  static void requireExportable(ModelConfig config) {
+    Internals.requireLoadable(config);
+    String architecture = GgufLayout.architecture(config);
+    if (!ARCHITECTURES.contains(architecture)) {
+      throw new UnsupportedModelException(
+          "A "
+              + config.modelType()
+              + " model cannot be exported to GGUF; supported: mistral, "
+              + String.join(", ", ARCHITECTURES));
+    }
+    for (Layer layer : Internals.description(config).layers()) {
+      if (layer.mlp() instanceof Dense dense && dense.activation() != Activation.SILU) {
+        throw unsupported(config, "hidden_act " + dense.activation());
+      }
+    }
   }
 
   private static void writeRopeScaling(

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.DecoderDescription;
 
 /** Which tensors a model has, under their names in a Hugging Face folder and in a GGUF file. */
 final class GgufLayout {
@@ -37,19 +39,23 @@ final class GgufLayout {
       String to = "blk." + layer + ".";
       add(entries, from + "input_layernorm", to + "attn_norm", hidden);
       Block block = new Block(entries, from, to);
-      boolean bias = config.attentionBias();
+      DecoderDescription.Layer described = Internals.description(config).layers().get(layer);
+      boolean bias = described.attention().queryKeyValue().bias() != null;
+      boolean outputBias = described.attention().output().bias() != null;
+      boolean mlpBias =
+          described.mlp() instanceof DecoderDescription.Dense mlp && mlp.out().bias() != null;
       block.linear("self_attn.q_proj", "attn_q", queries, hidden, bias, llama);
       block.linear("self_attn.k_proj", "attn_k", keys, hidden, bias, llama);
       block.linear("self_attn.v_proj", "attn_v", keys, hidden, bias, false);
-      if (config.qkNorm()) {
+      if (described.attention().headNorm() != null) {
         add(entries, from + "self_attn.q_norm", to + "attn_q_norm", headDim);
         add(entries, from + "self_attn.k_norm", to + "attn_k_norm", headDim);
       }
-      block.linear("self_attn.o_proj", "attn_output", hidden, queries, config.outputBias(), false);
+      block.linear("self_attn.o_proj", "attn_output", hidden, queries, outputBias, false);
       add(entries, from + "post_attention_layernorm", to + "ffn_norm", hidden);
-      block.linear("mlp.gate_proj", "ffn_gate", intermediate, hidden, config.mlpBias(), false);
-      block.linear("mlp.up_proj", "ffn_up", intermediate, hidden, config.mlpBias(), false);
-      block.linear("mlp.down_proj", "ffn_down", hidden, intermediate, config.mlpBias(), false);
+      block.linear("mlp.gate_proj", "ffn_gate", intermediate, hidden, mlpBias, false);
+      block.linear("mlp.up_proj", "ffn_up", intermediate, hidden, mlpBias, false);
+      block.linear("mlp.down_proj", "ffn_down", hidden, intermediate, mlpBias, false);
     }
     add(entries, "model.norm", "output_norm", hidden);
     if (!config.tieWordEmbeddings()) {

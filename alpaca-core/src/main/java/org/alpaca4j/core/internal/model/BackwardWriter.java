@@ -73,7 +73,7 @@ final class BackwardWriter {
     if (gradient.factor() == 1 && gradient.expression().matches("\\w+")) {
       return gradient.expression();
     }
-    String name = "d_" + value.name();
+    String name = name(value);
     if (gradient.factor() == 1) {
       line("%s = %s", name, gradient.expression());
       code.alias(name, gradient.expression());

@@ -5,11 +5,14 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import com.google.common.base.Supplier;
+import com.google.common.base.Suppliers;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.FloatCodec;
 import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
@@ -50,7 +53,8 @@ public final class Decoder implements AutoCloseable {
   private final DecoderProgram text;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
-  private final TorchProgram program;
+  private final TorchProgram packing;
+  private final Supplier<TorchProgram> program;
   private final List<UnitLayout> units;
   private final long longestShared;
   private final NDArray zero;
@@ -62,6 +66,7 @@ public final class Decoder implements AutoCloseable {
   private final NDArray slopes;
   private final NDArray[] rotaryScales;
   private final NDArray[] frequencies;
+  private volatile @Nullable TorchProgram compiledProgram;
 
   /**
    * Compiles the program.
@@ -91,11 +96,12 @@ public final class Decoder implements AutoCloseable {
     constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
     constants.put(
         "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / description.vocabSize()) : ALL);
-    Map<String, Object> all = new HashMap<>(constants);
-    all.put("packed", TorchProgram.State.PACKED_MATRICES);
     units = DecoderLayout.units(description, text);
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
-    program = text.load(device, all);
+    packing =
+        TorchProgram.load(
+            device, Decoder.class, text.constants(), "positions.py", "packing.py");
+    program = Suppliers.memoize(() -> compile(device)); // generation has a program of its own
     zero = onCpu(0f);
     one = onCpu(1f);
     nothing = manager.create(new float[0]);
@@ -116,6 +122,14 @@ public final class Decoder implements AutoCloseable {
       float[] row = inverseFrequencies(i, 0);
       frequencies[i] = manager.create(row, new Shape(1, row.length));
     }
+  }
+
+  private TorchProgram compile(Device device) {
+    Map<String, Object> all = new HashMap<>(constants);
+    all.put("packed", TorchProgram.State.PACKED_MATRICES);
+    TorchProgram compiled = text.load(device, DecoderProgram.Purpose.TRAINING, all);
+    compiledProgram = compiled;
+    return compiled;
   }
 
   /** How products with weights are computed; the order is that of linear.py's modes. */
@@ -188,8 +202,14 @@ public final class Decoder implements AutoCloseable {
     return rotaryScales[index];
   }
 
-  NDArray slopes() {
-    return slopes;
+  /** Returns whether attention adds biases to scores. */
+  boolean isBiased() {
+    return !slopes.isEmpty();
+  }
+
+  /** Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys]. */
+  NDArray biases(NDManager scope, NDArray positions) {
+    return packing.callForOne(scope, "alibi_biases", slopes, positions);
   }
 
   /**
@@ -268,7 +288,7 @@ public final class Decoder implements AutoCloseable {
     for (int i = 0; i < cos.length; i++) {
       boolean block = description.rotaries().get(i).blockPositions();
       NDList tables =
-          program.call(
+          packing.call(
               scope,
               "rotary_tables",
               scope.create(floats(block ? numbered.blocks() : numbered.positions())),
@@ -330,7 +350,7 @@ public final class Decoder implements AutoCloseable {
     for (int i = 0; i < longest; i++) {
       positions[i] = i;
     }
-    return program.callForOne(scope, "alibi_biases", slopes, scope.create(positions));
+    return biases(scope, scope.create(positions));
   }
 
   private SequencePositions positions(PrefixTree tree, int[] ids, int[] lengths) {
@@ -469,7 +489,7 @@ public final class Decoder implements AutoCloseable {
    */
   public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding, DType dtype) {
     NDArray like = Tensors.zeros(scope, 1, dtype);
-    return program.callForOne(
+    return program.get().callForOne(
         scope,
         "embed",
         (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
@@ -490,7 +510,7 @@ public final class Decoder implements AutoCloseable {
             dx,
             accumulate ? one : zero,
             description.head().tied() ? one : zero);
-    program.run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
+    program.get().run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
   }
 
   private static NDArray[] with(NDArray[] last, NDArray... first) {
@@ -522,7 +542,7 @@ public final class Decoder implements AutoCloseable {
       PackedInput input,
       UnitTensors weights,
       boolean exact) {
-    return program.callForOne(
+    return program.get().callForOne(
         scope,
         "forward",
         x,
@@ -546,7 +566,7 @@ public final class Decoder implements AutoCloseable {
    */
   public NDList layerRouting(
       NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
-    return program.call(
+    return program.get().call(
         scope,
         "forward_routing",
         x,
@@ -579,7 +599,7 @@ public final class Decoder implements AutoCloseable {
     for (int token : input.tokenOf()) {
       counts[token]++;
     }
-    return program.call(
+    return program.get().call(
         scope,
         "balance",
         scope.create(counts),
@@ -605,7 +625,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   private long widest(String constant) {
-    long[] widths = (long[]) java.util.Objects.requireNonNull(text.constants().get(constant));
+    long[] widths = (long[]) Objects.requireNonNull(text.constants().get(constant));
     return Arrays.stream(widths).max().orElse(0);
   }
 
@@ -625,7 +645,7 @@ public final class Decoder implements AutoCloseable {
       UnitTensors weights,
       NDArray kept,
       NDArray scratch) {
-    return program.call(
+    return program.get().call(
         scope,
         "forward_keeping",
         x,
@@ -702,10 +722,10 @@ public final class Decoder implements AutoCloseable {
                 kept,
                 scratch));
     if (extras == null) {
-      return program.callForOne(scope, "backward_recomputing", arguments.toArray());
+      return program.get().callForOne(scope, "backward_recomputing", arguments.toArray());
     }
     arguments.add(extras);
-    return program.callForOne(scope, "backward", arguments.toArray());
+    return program.get().callForOne(scope, "backward", arguments.toArray());
   }
 
   private NDArray[] normArguments(UnitTensors head) {
@@ -729,12 +749,12 @@ public final class Decoder implements AutoCloseable {
 
   /** Returns what the head's matrix is multiplied with: normed hidden states [tokens, width]. */
   public NDArray finalHidden(NDManager scope, NDArray x, UnitTensors head) {
-    return program.callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
+    return program.get().callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
   }
 
   /** Returns fp32 logits [tokens, vocabulary] of {@link #finalHidden}'s result. */
   public NDArray logits(NDManager scope, NDArray hidden, UnitTensors embedding, UnitTensors head) {
-    return program.callForOne(
+    return program.get().callForOne(
         scope,
         "logits",
         (Object[]) with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
@@ -763,7 +783,7 @@ public final class Decoder implements AutoCloseable {
       UnitTensors embedding,
       UnitTensors head) {
     NDArray[] weights = with(matrixArguments(embedding, head), normArguments(head));
-    return program.callForOne(
+    return program.get().callForOne(
         scope,
         "head_loss",
         (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
@@ -798,7 +818,7 @@ public final class Decoder implements AutoCloseable {
       mode(head.activations(), false),
       logits
     };
-    return program.call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
+    return program.get().call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
   }
 
   /** Returns a reader of sequences token by token, which uses a model's weights. */
@@ -808,7 +828,11 @@ public final class Decoder implements AutoCloseable {
 
   @Override
   public void close() {
-    program.close();
+    TorchProgram compiled = compiledProgram;
+    if (compiled != null) {
+      compiled.close();
+    }
+    packing.close();
     manager.close();
   }
 }

@@ -153,8 +153,11 @@ public record DecoderDescription(
 
     /** A tensor in another order; the shape is the file's. */
     public static Weight of(String name, Order order, long... shape) {
-      List<Long> sizes = java.util.Arrays.stream(shape).boxed().toList();
-      return new Weight(List.of(new FileTensor(name, sizes, order)));
+      List<Long> sizes = new ArrayList<>();
+      for (long size : shape) {
+        sizes.add(size);
+      }
+      return new Weight(List.of(new FileTensor(name, List.copyOf(sizes), order)));
     }
 
     /** Several, one below the other. */
@@ -164,7 +167,11 @@ public record DecoderDescription(
 
     /** Several, one below the other. */
     public static Weight stacked(List<Weight> parts) {
-      return new Weight(parts.stream().flatMap(part -> part.tensors().stream()).toList());
+      List<FileTensor> tensors = new ArrayList<>();
+      for (Weight part : parts) {
+        tensors.addAll(part.tensors());
+      }
+      return new Weight(List.copyOf(tensors));
     }
   }
 

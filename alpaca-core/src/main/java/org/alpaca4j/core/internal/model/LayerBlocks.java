@@ -269,7 +269,7 @@ final class LayerBlocks {
       String qkv = code.read(in());
       String dqkv = code.name(in());
       code.line(
-          "%s = self.attention_backward(%s, %s, %s, segment_extras, segments, bias, %s, %s)",
+          "%s = self.attention_backward(%s, %s, %s, segment_extras, segments, bias, %s, mode, %s)",
           dqkv, d, qkv, code.read(out), settings(), code.contribution(in(), dqkv));
       code.line("dheads = %s", byHead(dqkv));
       code.alias("dheads", dqkv);

@@ -56,7 +56,10 @@ final class LayerCode {
    * @param perToken elements for each token, of which all rows are made
    */
   String scratch(String name, String rows, long columns, long perToken) {
-    buffers.put(name, new Buffer(name, rows, columns, perToken, lines.size()));
+    Buffer before = buffers.put(name, new Buffer(name, rows, columns, perToken, lines.size()));
+    if (before != null) {
+      throw new IllegalStateException("two buffers are called " + name);
+    }
     return "@" + name + "@";
   }
 

@@ -28,9 +28,14 @@ def widens(x: Tensor, weight: Tensor, mode: int) -> bool:
     return x.dtype != weight.dtype or (mode == 2 and x.dtype != 6 and x.dtype != 7)
 
 
+def products_in(x: Tensor, mode: int) -> int:
+    """The dtype in which products of x are computed, where it is no weight's."""
+    return 6 if mode == 2 and x.dtype != 7 else x.dtype
+
+
 def wide_rows(weight: Tensor) -> int:
-    """Rows of a matrix that are widened at once: 4 M elements."""
-    return max(1, 4194304 // weight.size(1))
+    """Rows of a matrix that are widened at once: 1 M elements, so that they stay in the cache."""
+    return max(1, 1048576 // weight.size(1))
 
 
 def products(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
