@@ -334,8 +334,13 @@ public final class SftConfig {
       return this;
     }
 
-    /** Sets the precision of the layers' arithmetic; default fp32. */
+    /**
+     * Sets the precision of the layers' arithmetic; default fp32.
+     *
+     * @throws IllegalArgumentException if it is {@link Precision#FLOAT16}
+     */
     public Builder precision(Precision value) {
+      require(value != Precision.FLOAT16, "precision", value, "FLOAT32 or BFLOAT16");
       precision = value;
       return this;
     }

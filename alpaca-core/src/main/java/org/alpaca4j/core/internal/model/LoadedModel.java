@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
@@ -148,6 +149,27 @@ public final class LoadedModel implements AutoCloseable {
           }
         }
         unit.read(files.toArray(NDArray[]::new), parts);
+        requireInRange(checkpoint, unit, scope);
+      }
+    }
+  }
+
+  /** What float16 cannot hold has become infinite. */
+  private static void requireInRange(Checkpoint checkpoint, UnitTensors unit, NDManager scope) {
+    for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+      TensorInfo info = checkpoint.tensor(parameter.name());
+      if (unit.dtype(parameter.flat()) == DType.F16 && info.dtype() != DType.F16) {
+        try (NDManager step = scope.newSubManager()) {
+          long offset = parameter.offset();
+          if (!Tensors.isFinite(unit.part(step, parameter.flat(), offset, parameter.elements()))) {
+            throw new CheckpointException(
+                info.file()
+                    + ": tensor '"
+                    + info.name()
+                    + "' has a value beyond 65,504, the largest of float16; load it with weights of"
+                    + " BFLOAT16 or FLOAT32");
+          }
+        }
       }
     }
   }
