@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.alpaca4j.core.ChatTemplate.RenderOptions;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.PackedInput;
@@ -32,8 +33,6 @@ public final class CausalLm implements AutoCloseable {
   /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
   private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
 
-  private static final String TOKENIZER_FILE = "tokenizer.json";
-
   /** What {@link #chat(String)} tells a model that knows system messages. */
   public static final String DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
 
@@ -44,6 +43,16 @@ public final class CausalLm implements AutoCloseable {
   private @Nullable Generator generator;
   private @Nullable GenerationConfig generationConfig;
   private @Nullable PromptTemplate promptTemplate;
+
+  static {
+    Internals.register(
+        new Internals.CausalLmAccess() {
+          @Override
+          public LoadedModel loaded(CausalLm model) {
+            return model.model;
+          }
+        });
+  }
 
   private CausalLm(
       Path folder, LoadedModel model, @Nullable CompletableFuture<Tokenizer> tokenizer) {
@@ -148,7 +157,8 @@ public final class CausalLm implements AutoCloseable {
         }
         join(engine);
         return new CausalLm(
-            folder, LoadedModel.load(checkpoint, config, device, precision.dtype()), loading);
+            folder, LoadedModel.load(
+                checkpoint, config, device, precision.dtype(), precision.dtype()), loading);
       } catch (RuntimeException | Error e) {
         if (loading != null && tokenizer == null) {
           var unused = loading.thenAccept(Tokenizer::close);
@@ -162,7 +172,7 @@ public final class CausalLm implements AutoCloseable {
       if (tokenizer != null) {
         return CompletableFuture.completedFuture(tokenizer);
       }
-      if (!Files.exists(folder.resolve(TOKENIZER_FILE))) {
+      if (VocabularyFile.in(folder).isEmpty()) {
         return null;
       }
       CompletableFuture<Tokenizer> result = new CompletableFuture<>();
@@ -189,7 +199,7 @@ public final class CausalLm implements AutoCloseable {
 
   /** Returns the configuration. */
   public ModelConfig config() {
-    return model.decoder().config();
+    return model.config();
   }
 
   /**
@@ -234,10 +244,10 @@ public final class CausalLm implements AutoCloseable {
   public NDArray logits(NDManager scope, int[] ids) {
     try (NDManager step = scope.newSubManager(device())) {
       PackedInput input =
-          model.decoder().pack(step, ids, new int[] {ids.length}, null, model.dtype());
-      NDArray normed =
-          model.decoder().finalNorm(step, model.hiddenStates(step, input), model.head());
-      return model.decoder().logits(scope, normed, model.embedding(), model.head());
+          model.decoder().pack(step, ids, new int[] {ids.length}, null, model.activations());
+      NDArray hidden =
+          model.decoder().finalHidden(step, model.hiddenStates(step, input), model.head());
+      return model.decoder().logits(scope, hidden, model.embedding(), model.head());
     }
   }
 
@@ -249,7 +259,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws CheckpointException if that fails; nothing half-written remains
    */
   public void save(Path target) {
-    save(CheckpointWriter.builder(target), model.dtype());
+    save(CheckpointWriter.builder(target), model.storage());
   }
 
   /**
@@ -276,11 +286,6 @@ public final class CausalLm implements AutoCloseable {
     }
     promptTemplate().ifPresent(template -> writer.files(template::save));
     writer.build().write((name, out) -> model.write(name, dtype, out));
-  }
-
-  /** Returns the weights and what computes with them, for the modules of this project. */
-  public LoadedModel internals() {
-    return model;
   }
 
   /** Returns the generator of this model, which is closed with it. */

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.fuzz.Fuzz;
+import org.alpaca4j.core.fuzz.Meter;
 import org.alpaca4j.core.fuzz.Mutator;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceTokenizer;
@@ -114,6 +115,79 @@ class ModelFilesFuzzIT {
           meter.measure("tokenizer.json", () -> tokenizer.tokenizerJson(true, true, "it"));
           meter.measure("config", tokenizer::configJson);
         });
+  }
+
+  @Test
+  void tiktoken() {
+    byte[] sound = utf8("aA== 0\nZQ== 1\nbA== 2\nbw== 3\naGU= 4\nbGw= 5\naGVsbA== 6\naGVsbG8= 7\n");
+    Fuzz.run(
+        "tiktoken",
+        5,
+        BASE_BYTES,
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of("qwen.tiktoken", mutator.bytes(sound, sound));
+        },
+        (folder, meter) -> convert(folder, VocabularyFile.TIKTOKEN, meter));
+  }
+
+  @Test
+  void vocabularyAndMerges() {
+    byte[] vocabulary = utf8("{\"h\": 0, \"e\": 1, \"he\": 2, \"<|endoftext|>\": 3}");
+    byte[] merges = utf8("#version: 0.2\nh e\n");
+    byte[] config =
+        utf8(
+            """
+            {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": "<s>",
+             "added_tokens_decoder": {"7": {"content": "<a>", "special": true}}}
+            """);
+    Fuzz.run(
+        "vocabulary",
+        5,
+        BASE_BYTES,
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of(
+              "vocab.json",
+              mutator.oneIn(2) ? mutator.json(vocabulary, config) : vocabulary,
+              "merges.txt",
+              mutator.oneIn(2) ? mutator.bytes(merges, merges) : merges,
+              "tokenizer_config.json",
+              mutator.oneIn(2) ? mutator.json(config, vocabulary) : config);
+        },
+        (folder, meter) -> convert(folder, VocabularyFile.VOCAB_AND_MERGES, meter));
+  }
+
+  @Test
+  void chatGlm() {
+    SentencePieceModels model = new SentencePieceModels().trainer(3, 1);
+    model.piece("<unk>", 0, 2).piece("<n>", 0, 4).piece("a", -2, 1).piece("\u2581a", -1, 1);
+    byte[] sound = model.toBytes();
+    byte[] config =
+        utf8(
+            """
+            {"tokenizer_class": "ChatGLMTokenizer", "num_image_tokens": 3, "eop_token": "<eop>",
+             "added_tokens_decoder": {"9": {"content": "<a>", "special": true}}}
+            """);
+    Fuzz.run(
+        "chatglm",
+        5,
+        12 * BASE_BYTES, // the first release's 20,000 image tokens
+        random -> {
+          Mutator mutator = new Mutator(random);
+          return Map.of(
+              "ice_text.model",
+              mutator.oneIn(2) ? mutator.bytes(sound, sound) : sound,
+              "tokenizer_config.json",
+              mutator.oneIn(2) ? mutator.json(config, config) : config);
+        },
+        (folder, meter) -> convert(folder, VocabularyFile.ICE_TEXT, meter));
+  }
+
+  private static void convert(Path folder, VocabularyFile kind, Meter meter) throws Exception {
+    TokenizerFiles files = meter.measure("files", () -> TokenizerFiles.read(folder));
+    meter.measure(
+        "convert", () -> TokenizerConversion.of(folder.resolve(kind.fileName()), kind, files));
   }
 
   /** Without the native tokenizer, of which one is checked here: whether JSON is what it needs. */

@@ -11,6 +11,7 @@ import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.TorchProgram;
@@ -78,8 +79,8 @@ class PackingTest {
         TorchProgram program =
             TorchProgram.load(
                 manager.getDevice(), SftTrainer.class, Map.of("chunk", 1000L), "optimizer.py");
-        ModelPass pass = new ModelPass(model.internals(), DType.F32, 64)) {
-      LoadedModel loaded = model.internals();
+        ModelPass pass = new ModelPass(Internals.loaded(model), DType.F32, 64)) {
+      LoadedModel loaded = Internals.loaded(model);
       List<UnitLayout> units = loaded.decoder().units();
       Workspace workspace =
           new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);

@@ -1,11 +1,13 @@
 package org.alpaca4j.core.internal;
 
 import java.util.Objects;
+import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.alpaca4j.core.internal.family.Profile;
 import org.alpaca4j.core.internal.family.Quantization;
 import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.alpaca4j.core.internal.model.LoadedModel;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Internals {
   private static @Nullable ModelConfigAccess modelConfigAccess;
+
+  private static @Nullable CausalLmAccess causalLmAccess;
 
   private Internals() {}
 
@@ -27,6 +31,23 @@ public final class Internals {
 
     /** See {@link Internals#quantization}. */
     @Nullable Quantization quantization(ModelConfig config);
+  }
+
+  /** What a model shows. */
+  @FunctionalInterface
+  public interface CausalLmAccess {
+    /** See {@link Internals#loaded}. */
+    LoadedModel loaded(CausalLm model);
+  }
+
+  /** Called by the model's class. */
+  public static void register(CausalLmAccess access) {
+    causalLmAccess = access;
+  }
+
+  /** Returns a model's weights and what computes with them. */
+  public static LoadedModel loaded(CausalLm model) {
+    return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised").loaded(model);
   }
 
   /** Called by the configuration's class. */

@@ -87,7 +87,8 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     return (int) value.doubleValue();
   }
 
-  boolean flag(String field, boolean fallback) {
+  /** Returns true or false. */
+  public boolean flag(String field, boolean fallback) {
     JsonNode value = get(field);
     if (value == null) {
       return profile.defaultOf(field) instanceof Boolean standard ? standard : fallback;

@@ -1,46 +1,533 @@
 package org.alpaca4j.core.internal.model;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import com.google.common.base.Supplier;
+import com.google.common.base.Suppliers;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.FloatCodec;
+import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
+import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
+import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
+import org.alpaca4j.core.internal.torch.GemmBackend;
+import org.alpaca4j.core.internal.torch.Tensors;
+import org.alpaca4j.core.internal.torch.Torch;
+import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A family of decoder-only language models: how its parameters are laid out and what its layers
- * compute, forward and backward. Stateless: weights are arguments, so a caller may gather a layer's
- * weights, use them and free them.
+ * What a decoder-only language model computes, forward and backward: embedding, layers, head.
+ * Stateless: weights are arguments, so a caller may gather a layer's weights, use them and free
+ * them. What it computes is in the torch programs that {@link DecoderProgram} makes from a {@link
+ * DecoderDescription}.
  *
  * <p>All results are owned by the given scope. Shapes: hidden states [tokens, hidden] in the dtype
- * of the weights. Thread-safe.
+ * of the activations. Thread-safe.
  */
-public interface Decoder extends AutoCloseable {
-  /** Returns the configuration. */
-  ModelConfig config();
+public final class Decoder implements AutoCloseable {
+  /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
+  private static final long LONGEST_BY_PRODUCTS = 1024;
+
+  /** Queries whose attention is computed at once: by measurement, between 96 and 192 are alike. */
+  private static final long BLOCK_ON_CPU = 128;
+
+  /** On an accelerator, fewer and larger products are better. */
+  private static final long BLOCK_ELSEWHERE = 1024;
+
+  /** Logits of which the losses are computed at once: 4 MiB in fp32. */
+  private static final long LOGITS_ON_CPU = 1 << 20;
+
+  private static final long ALL = Integer.MAX_VALUE;
+
+  private final DecoderDescription description;
+  private final DecoderProgram text;
+  private final Map<String, Object> constants = new HashMap<>();
+  private final NDManager manager;
+  private final TorchProgram packing;
+  private final Supplier<TorchProgram> program;
+  private final List<UnitLayout> units;
+  private final long longestShared;
+  private final NDArray zero;
+  private final NDArray one;
+  private final NDArray nothing;
+  private final NDArray noTokens;
+  private final NDArray noBias;
+  private final NDArray[] numbers;
+  private final NDArray slopes;
+  private final NDArray[] rotaryScales;
+  private final NDArray[] frequencies;
+  private volatile @Nullable TorchProgram compiledProgram;
+
+  /**
+   * Compiles the program.
+   *
+   * @param device where weights and hidden states are
+   */
+  public Decoder(DecoderDescription description, Device device) {
+    this(description, device, isCpu(device), LONGEST_BY_PRODUCTS);
+  }
+
+  /**
+   * As {@link #Decoder(DecoderDescription, Device)}.
+   *
+   * @param cpuKernel whether the CPU's fused attention may be used; without it attention is
+   *     computed by matrix products, as on every other device
+   * @param longestByProducts longest example, in tokens, for which it is not used
+   */
+  Decoder(
+      DecoderDescription description, Device device, boolean cpuKernel, long longestByProducts) {
+    Torch.initialize();
+    this.description = description;
+    boolean sequential = description.positions() instanceof Positions.Sequential;
+    longestShared = !sequential ? 0 : cpuKernel ? longestByProducts : Long.MAX_VALUE;
+    text = new DecoderProgram(description);
+    constants.put("cpu_kernel", cpuKernel);
+    constants.put("longest_by_products", longestByProducts);
+    constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
+    constants.put(
+        "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / description.vocabSize()) : ALL);
+    units = DecoderLayout.units(description, text);
+    manager = NDManager.newBaseManager(device, Torch.ENGINE);
+    packing =
+        TorchProgram.load(
+            device, Decoder.class, text.constants(), "positions.py", "packing.py");
+    program = Suppliers.memoize(() -> compile(device)); // generation has a program of its own
+    zero = onCpu(0f);
+    one = onCpu(1f);
+    nothing = manager.create(new float[0]);
+    noTokens = manager.create(new long[0]);
+    noBias = manager.create(new float[0], new Shape(0, 0));
+    numbers = new NDArray[Math.max(layers(), Mode.values().length)];
+    Arrays.setAll(numbers, i -> onCpu(new long[] {i}));
+    Alibi alibi = description.layers().get(0).attention().alibi();
+    slopes =
+        alibi == null
+            ? nothing
+            : manager.create(alibiSlopes(description.layers().get(0).attention().heads()));
+    List<Rotary> rotaries = description.rotaries();
+    rotaryScales = new NDArray[rotaries.size()];
+    frequencies = new NDArray[rotaries.size()];
+    for (int i = 0; i < frequencies.length; i++) {
+      rotaryScales[i] = manager.create((float) rotaries.get(i).scaling().attentionScaling());
+      float[] row = inverseFrequencies(i, 0);
+      frequencies[i] = manager.create(row, new Shape(1, row.length));
+    }
+  }
+
+  private TorchProgram compile(Device device) {
+    Map<String, Object> all = new HashMap<>(constants);
+    all.put("packed", TorchProgram.State.PACKED_MATRICES);
+    TorchProgram compiled = text.load(device, DecoderProgram.Purpose.TRAINING, all);
+    compiledProgram = compiled;
+    return compiled;
+  }
+
+  /** How products with weights are computed; the order is that of linear.py's modes. */
+  private enum Mode {
+    FAST,
+    EXACT,
+    WIDE
+  }
+
+  private static boolean isCpu(Device device) {
+    return device.getDeviceType().equals(Device.Type.CPU);
+  }
+
+  private NDArray onCpu(float value) {
+    return manager.create(new float[] {value}, new Shape(1)).toDevice(Device.cpu(), false);
+  }
+
+  private NDArray onCpu(long[] values) {
+    return manager.create(values).toDevice(Device.cpu(), false);
+  }
+
+  /** Returns the description that this was made from. */
+  public DecoderDescription description() {
+    return description;
+  }
+
+  /** Returns the number of layers. */
+  public int layers() {
+    return description.layers().size();
+  }
 
   /** Returns the units in order: embedding, decoder layers, head. */
-  List<UnitLayout> units();
+  public List<UnitLayout> units() {
+    return units;
+  }
+
+  DecoderProgram text() {
+    return text;
+  }
+
+  /** Returns the constants of the program that depend on the device. */
+  Map<String, Object> deviceConstants() {
+    return Map.copyOf(constants);
+  }
+
+  /** Returns the constants of the program, for measuring parts of it. */
+  public Map<String, Object> constants() {
+    Map<String, Object> all = new HashMap<>(constants);
+    all.putAll(text.constants());
+    all.put("packed", TorchProgram.State.PACKED_MATRICES);
+    return all;
+  }
+
+  /** Returns the inverse frequencies of a rotary embedding for a sequence of some length. */
+  float[] inverseFrequencies(int index, int length) {
+    Rotary rotary = description.rotaries().get(index);
+    float[] row =
+        rotary
+            .scaling()
+            .inverseFrequencies(rotary.theta(), rotary.dims(), description.maxPositions(), length);
+    if (rotary.halfFrequencies()) {
+      for (int i = 0; i < row.length; i++) {
+        row[i] = FloatCodec.f16ToFloat(FloatCodec.floatToF16(row[i]));
+      }
+    }
+    return row;
+  }
+
+  NDArray rotaryScale(int index) {
+    return rotaryScales[index];
+  }
+
+  /** Returns whether attention adds biases to scores. */
+  boolean isBiased() {
+    return !slopes.isEmpty();
+  }
+
+  /** Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys]. */
+  NDArray biases(NDManager scope, NDArray positions) {
+    return packing.callForOne(scope, "alibi_biases", slopes, positions);
+  }
+
+  /**
+   * As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up.
+   */
+  static float[] alibiSlopes(int heads) {
+    int power = Integer.highestOneBit(heads);
+    float[] slopes = new float[heads];
+    double base = Math.pow(2, -8.0 / power);
+    double half = Math.pow(2, -4.0 / power);
+    for (int i = 0; i < heads; i++) {
+      slopes[i] =
+          i < power
+              ? (float) Math.pow((float) base, i + 1)
+              : (float) Math.pow((float) half, 2 * (i - power) + 1);
+    }
+    return slopes;
+  }
 
   /**
    * Puts examples side by side, what they begin with alike once.
    *
    * @param ids token ids of all examples, one after the other
    * @param lengths tokens of each example
-   * @param wanted places in {@code ids} at which the last layer's output will be read, at least
+   * @param outputs places in {@code ids} at which the last layer's output will be read, at least
    *     one; null: all
-   * @param dtype of the weights that will be used
-   * @throws IllegalArgumentException if an example is empty, the lengths do not add up to the ids,
-   *     or an id is not in the vocabulary
+   * @param dtype of the activations
+   * @throws IllegalArgumentException if an example is empty or too long, the lengths do not add up
+   *     to the ids, or an id is not in the vocabulary
    */
-  PackedInput pack(NDManager scope, int[] ids, int[] lengths, int @Nullable [] wanted, DType dtype);
+  public PackedInput pack(
+      NDManager scope, int[] ids, int[] lengths, int @Nullable [] outputs, DType dtype) {
+    return pack(scope, ids, lengths, outputs, dtype, lengths, false);
+  }
 
-  /** Returns the first layer's input. */
-  NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding);
+  /**
+   * As {@link #pack(NDManager, int[], int[], int[], DType)}, with the last layer computed at all
+   * tokens, which {@link #balance} wants.
+   */
+  public PackedInput packForBalance(
+      NDManager scope, int[] ids, int[] lengths, int[] outputs, DType dtype) {
+    return pack(scope, ids, lengths, outputs, dtype, lengths, true);
+  }
 
-  /** Adds the gradient of {@link #embed} to the embedding's gradient. */
-  void embedBackward(PackedInput input, NDArray dx, UnitTensors gradient);
+  /**
+   * As {@link #pack(NDManager, int[], int[], int[], DType)}.
+   *
+   * @param rotaryLengths for each example the length that rotary embeddings are stretched for,
+   *     where they depend on it
+   */
+  PackedInput pack(
+      NDManager scope,
+      int[] ids,
+      int[] lengths,
+      int @Nullable [] outputs,
+      DType dtype,
+      int[] rotaryLengths) {
+    return pack(scope, ids, lengths, outputs, dtype, rotaryLengths, false);
+  }
+
+  private PackedInput pack(
+      NDManager scope,
+      int[] ids,
+      int[] lengths,
+      int @Nullable [] outputs,
+      DType dtype,
+      int[] rotaryLengths,
+      boolean computeAll) {
+    requireFitting(ids, lengths);
+    boolean alike = frequenciesAreAlike(rotaryLengths);
+    PrefixTree tree = PrefixTree.of(ids, lengths, alike ? longestShared : 0);
+    SequencePositions numbered = positions(tree, ids, lengths);
+    NDArray like = Tensors.zeros(scope, 1, dtype);
+    NDArray[] cos = new NDArray[frequencies.length];
+    NDArray[] sin = new NDArray[frequencies.length];
+    for (int i = 0; i < cos.length; i++) {
+      boolean block = description.rotaries().get(i).blockPositions();
+      NDList tables =
+          packing.call(
+              scope,
+              "rotary_tables",
+              scope.create(floats(block ? numbered.blocks() : numbered.positions())),
+              alike
+                  ? frequenciesAlike(scope, i, rotaryLengths)
+                  : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
+              rotaryScales[i],
+              like);
+      cos[i] = tables.get(0);
+      sin[i] = tables.get(1);
+    }
+    int[] rows = tree.tokenOf();
+    int[] tokens = {};
+    if (outputs != null) {
+      rows = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
+    }
+    if (outputs != null && !computeAll) {
+      int[] read = Arrays.stream(rows).sorted().distinct().toArray();
+      rows = Arrays.stream(rows).map(token -> Arrays.binarySearch(read, token)).toArray();
+      tokens = read;
+    }
+    return new PackedInput(
+        longs(scope, tree.ids()),
+        longs(scope, tree.positions()),
+        cos,
+        sin,
+        segments(scope, tree, ids, lengths),
+        bias(scope, lengths),
+        longs(scope, tokens),
+        longs(scope, rows),
+        noTokens,
+        tree.tokenOf());
+  }
+
+  private NDArray segments(NDManager scope, PrefixTree tree, int[] ids, int[] lengths) {
+    long[] segments = tree.segments();
+    long[] withContext = new long[segments.length / 2 * 3];
+    int start = 0;
+    for (int i = 0; i < segments.length / 2; i++) {
+      withContext[3 * i] = segments[2 * i];
+      withContext[3 * i + 1] = segments[2 * i + 1];
+      if (!(description.positions() instanceof Positions.Sequential)) { // a segment each, in order
+        int[] own = Arrays.copyOfRange(ids, start, start + lengths[i]);
+        withContext[3 * i + 2] = SequencePositions.of(description.positions(), own).context();
+        start += lengths[i];
+      }
+    }
+    return scope
+        .create(withContext, new Shape(withContext.length / 3, 3))
+        .toDevice(Device.cpu(), false);
+  }
+
+  private NDArray bias(NDManager scope, int[] lengths) {
+    if (slopes.isEmpty()) {
+      return noBias;
+    }
+    int longest = Arrays.stream(lengths).max().orElse(0);
+    float[] positions = new float[longest];
+    for (int i = 0; i < longest; i++) {
+      positions[i] = i;
+    }
+    return biases(scope, scope.create(positions));
+  }
+
+  private SequencePositions positions(PrefixTree tree, int[] ids, int[] lengths) {
+    if (description.positions() instanceof Positions.Sequential) {
+      return new SequencePositions(tree.positions(), new int[tree.size()], 0);
+    }
+    int[] positions = new int[ids.length];
+    int[] blocks = new int[ids.length];
+    int start = 0;
+    for (int length : lengths) {
+      int[] own = Arrays.copyOfRange(ids, start, start + length);
+      SequencePositions numbered = SequencePositions.of(description.positions(), own);
+      System.arraycopy(numbered.positions(), 0, positions, start, length);
+      System.arraycopy(numbered.blocks(), 0, blocks, start, length);
+      start += length;
+    }
+    return new SequencePositions(positions, blocks, 0);
+  }
+
+  private static NDArray longs(NDManager scope, int[] values) {
+    return scope.create(Arrays.stream(values).asLongStream().toArray());
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
+  }
+
+  /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
+  private void requireFitting(int[] ids, int[] lengths) {
+    long sum = 0;
+    for (int length : lengths) {
+      if (length < 1) {
+        throw new IllegalArgumentException("an example has " + length + " tokens; it needs 1");
+      }
+      requireLength(length);
+      sum += length;
+    }
+    if (sum != ids.length || sum == 0) {
+      throw new IllegalArgumentException(
+          ids.length + " token ids for examples of " + sum + " tokens; at least 1 is needed");
+    }
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= description.vocabSize()) {
+        throw new IllegalArgumentException(
+            "token id "
+                + ids[i]
+                + " at place "
+                + i
+                + " is not in the model's vocabulary of "
+                + description.vocabSize()
+                + "; load the model with the tokenizer that made the id, so that it grows");
+      }
+    }
+  }
+
+  /** Learned positions end. */
+  void requireLength(int length) {
+    if (description.embedding().positions() != null && length > description.maxPositions()) {
+      throw new IllegalArgumentException(
+          "a sequence has "
+              + length
+              + " tokens, but the model has learned "
+              + description.maxPositions()
+              + " positions; cut it, or choose a smaller maximal length");
+    }
+  }
+
+  /** Some ways to stretch rotary embeddings depend on an example's length. */
+  private boolean frequenciesAreAlike(int[] lengths) {
+    for (int i = 0; i < frequencies.length; i++) {
+      if (description.rotaries().get(i).scaling().dependsOnLength()) {
+        float[] first = inverseFrequencies(i, lengths[0]);
+        for (int length : lengths) {
+          if (!Arrays.equals(first, inverseFrequencies(i, length))) {
+            return false;
+          }
+        }
+      }
+    }
+    return true;
+  }
+
+  private NDArray frequenciesAlike(NDManager scope, int index, int[] lengths) {
+    if (!description.rotaries().get(index).scaling().dependsOnLength()) {
+      return frequencies[index];
+    }
+    float[] row = inverseFrequencies(index, lengths[0]);
+    return scope.create(row, new Shape(1, row.length));
+  }
+
+  /** Inverse frequencies, a row per token: [tokens, pairs]. */
+  private NDArray frequenciesPerExample(
+      NDManager scope, int index, int[] lengths, int[] rotaryLengths, int tokens) {
+    int pairs = description.rotaries().get(index).dims() / 2;
+    float[] rows = new float[tokens * pairs];
+    int token = 0;
+    for (int example = 0; example < lengths.length; example++) {
+      float[] row = inverseFrequencies(index, rotaryLengths[example]);
+      for (int i = 0; i < lengths[example]; i++, token++) {
+        System.arraycopy(row, 0, rows, token * pairs, pairs);
+      }
+    }
+    return scope.create(rows, new Shape(tokens, pairs));
+  }
+
+  /** How products are computed: in training as fast as possible, else as transformers does. */
+  NDArray mode(DType dtype, boolean exact) {
+    boolean wide = dtype != DType.F32 && GemmBackend.widens(manager.getDevice(), dtype);
+    return numbers[(wide ? Mode.WIDE : exact ? Mode.EXACT : Mode.FAST).ordinal()];
+  }
+
+  /** An argument of a unit by name; nothing if it has none such. */
+  private NDArray argument(UnitTensors unit, String name) {
+    NDArray argument = unit.argument(name);
+    return argument == null ? nothing : argument;
+  }
+
+  private NDArray[] embeddingArguments(UnitTensors embedding) {
+    return new NDArray[] {
+      argument(embedding, DecoderLayout.TOKENS),
+      argument(embedding, DecoderLayout.PROJECTION),
+      argument(embedding, DecoderLayout.POSITIONS),
+      argument(embedding, DecoderLayout.NORM),
+      argument(embedding, DecoderLayout.NORM_BIAS)
+    };
+  }
+
+  /**
+   * Returns the first layer's input.
+   *
+   * @param dtype of the activations
+   */
+  public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding, DType dtype) {
+    NDArray like = Tensors.zeros(scope, 1, dtype);
+    return program.get().callForOne(
+        scope,
+        "embed",
+        (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
+  }
+
+  /** Adds the gradient of {@link #embed} to the embedding's gradients. */
+  public void embedBackward(
+      PackedInput input,
+      NDArray dx,
+      UnitTensors embedding,
+      UnitTensors gradient,
+      boolean accumulate) {
+    NDArray[] weights =
+        with(
+            embeddingArguments(embedding),
+            input.ids(),
+            input.positions(),
+            dx,
+            accumulate ? one : zero,
+            description.head().tied() ? one : zero);
+    program.get().run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
+  }
+
+  private static NDArray[] with(NDArray[] last, NDArray... first) {
+    NDArray[] all = Arrays.copyOf(first, first.length + last.length);
+    System.arraycopy(last, 0, all, first.length, last.length);
+    return all;
+  }
+
+  /** What generation.py takes of the embedding and the head. */
+  NDArray[] around(UnitTensors embedding, UnitTensors head) {
+    return with(
+        with(matrixArguments(embedding, head), normArguments(head)), embeddingArguments(embedding));
+  }
+
+  private boolean isLast(int layer) {
+    return layer == layers() - 1;
+  }
 
   /**
    * Returns a layer's output; the last one's has {@link PackedInput#outputs} rows.
@@ -48,106 +535,304 @@ public interface Decoder extends AutoCloseable {
    * @param exact spend a few percent of the time on rounding as transformers does; false where
    *     {@link #layerBackward} will compute the same again
    */
-  NDArray layer(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact);
+  public NDArray layer(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      boolean exact) {
+    return program.get().callForOne(
+        scope,
+        "forward",
+        x,
+        numbers[layer],
+        mode(weights.activations(), exact),
+        input.batch(isLast(layer)),
+        input.cos(),
+        input.sin(),
+        weights.arguments());
+  }
 
-  /** Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} fills. */
-  List<Long> roomWidths();
+  /** Returns whether a layer is a mixture of experts. */
+  public boolean hasExperts(int layer) {
+    return description.layers().get(layer).mlp() instanceof Experts;
+  }
 
   /**
-   * Returns the widths of the tensors [tokens, width] that {@link #layerKeeping} and {@link
-   * #layerBackward} overwrite with what lives no longer than a call; one set serves all layers.
+   * As {@link #layer}, for one that {@link #hasExperts}; not exact.
+   *
+   * @return the output, then what {@link #balance} wants of the layer
    */
-  List<Long> scratchWidths();
+  public NDList layerRouting(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+    return program.get().call(
+        scope,
+        "forward_routing",
+        x,
+        numbers[layer],
+        mode(weights.activations(), false),
+        input.batch(isLast(layer)),
+        input.cos(),
+        input.sin(),
+        weights.arguments());
+  }
+
+  /**
+   * Returns the auxiliary loss [1] of mixtures of experts: experts * sum of f_e P_e over all layers
+   * together, the choices per token if these are spread evenly; and what {@link #layerBackward}
+   * takes as {@code balance}.
+   *
+   * @param probabilities of each layer of experts: what {@link #layerRouting} returned behind the
+   *     output, or {@link #layerKeeping} first of what is small
+   * @param choices of each layer of experts: what they returned next
+   * @param input made by {@link #packForBalance}
+   * @param factor of the auxiliary loss in the loss that gradients are of
+   */
+  public NDList balance(
+      NDManager scope,
+      NDArray[] probabilities,
+      NDArray[] choices,
+      PackedInput input,
+      double factor) {
+    float[] counts = new float[input.tokens()];
+    for (int token : input.tokenOf()) {
+      counts[token]++;
+    }
+    return program.get().call(
+        scope,
+        "balance",
+        scope.create(counts),
+        scope.create(new double[] {factor}),
+        probabilities,
+        choices);
+  }
+
+  /**
+   * Returns the elements for each token of the slab that {@link #layerKeeping} fills; one size for
+   * all layers.
+   */
+  public long keptWidth() {
+    return widest("kept_widths");
+  }
+
+  /**
+   * Returns the elements for each token of the slab that {@link #layerKeeping} and {@link
+   * #layerBackward} overwrite with what lives no longer than a call; one serves all layers.
+   */
+  public long scratchWidth() {
+    return widest("scratch_widths");
+  }
+
+  private long widest(String constant) {
+    long[] widths = (long[]) Objects.requireNonNull(text.constants().get(constant));
+    return Arrays.stream(widths).max().orElse(0);
+  }
 
   /**
    * Computes a layer and keeps what {@link #layerBackward} needs.
    *
-   * @param room tensors of {@link #roomWidths}, overwritten
-   * @param scratch tensors of {@link #scratchWidths}, overwritten
-   * @return the output, which lies in {@code room}; then what else the backward pass needs, which
+   * @param kept slab of {@link #keptWidth} times tokens, overwritten
+   * @param scratch slab of {@link #scratchWidth} times tokens, overwritten
+   * @return the output, which lies in {@code kept}; then what else the backward pass needs, which
    *     is small
    */
-  NDList layerKeeping(
+  public NDList layerKeeping(
       NDManager scope,
       int layer,
       NDArray x,
       PackedInput input,
       UnitTensors weights,
-      NDArray[] room,
-      NDArray[] scratch);
+      NDArray kept,
+      NDArray scratch) {
+    return program.get().call(
+        scope,
+        "forward_keeping",
+        x,
+        numbers[layer],
+        mode(weights.activations(), false),
+        input.batch(isLast(layer)),
+        input.cos(),
+        input.sin(),
+        weights.arguments(),
+        kept,
+        scratch);
+  }
 
   /**
    * Returns the gradient of a layer's input and writes its weights' gradients.
    *
-   * @param room as {@link #layerKeeping} left it; without {@code more} it is computed again, and
+   * @param kept as {@link #layerKeeping} left it; without {@code extras} it is computed again, and
    *     overwritten
-   * @param scratch tensors of {@link #scratchWidths}, overwritten
-   * @param more what {@link #layerKeeping} returned after the output; null: compute the layer
+   * @param scratch slab of {@link #scratchWidth} times tokens, overwritten
+   * @param extras what {@link #layerKeeping} returned after the output; null: compute the layer
    *     again, from x
    * @param accumulate add to the gradients, instead of overwriting them
    */
-  NDArray layerBackward(
+  public NDArray layerBackward(
       NDManager scope,
       int layer,
       NDArray x,
       NDArray dz,
-      NDArray[] room,
-      NDArray[] scratch,
-      NDArray @Nullable [] more,
+      NDArray kept,
+      NDArray scratch,
+      NDArray @Nullable [] extras,
       PackedInput input,
       UnitTensors weights,
       UnitTensors gradients,
-      boolean accumulate);
+      boolean accumulate) {
+    return layerBackward(
+        scope, layer, x, dz, kept, scratch, extras, input, null, weights, gradients, accumulate);
+  }
 
-  /** Returns the normed hidden states that the head multiplies: [tokens, hidden]. */
-  NDArray finalNorm(NDManager scope, NDArray x, UnitTensors head);
+  /**
+   * As {@link #layerBackward(NDManager, int, NDArray, NDArray, NDArray, NDArray, NDArray[],
+   * PackedInput, UnitTensors, UnitTensors, boolean)}, for a layer of experts.
+   *
+   * @param balance gradient of the auxiliary loss: see {@link #balance}; null: it is not in the
+   *     loss
+   */
+  public NDArray layerBackward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      NDArray dz,
+      NDArray kept,
+      NDArray scratch,
+      NDArray @Nullable [] extras,
+      PackedInput input,
+      @Nullable NDArray balance,
+      UnitTensors weights,
+      UnitTensors gradients,
+      boolean accumulate) {
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of(
+                x,
+                dz,
+                numbers[layer],
+                mode(weights.activations(), false),
+                accumulate ? one : zero,
+                balance == null ? nothing : balance,
+                input.batch(isLast(layer)),
+                input.cos(),
+                input.sin(),
+                weights.arguments(),
+                gradients.arguments(),
+                kept,
+                scratch));
+    if (extras == null) {
+      return program.get().callForOne(scope, "backward_recomputing", arguments.toArray());
+    }
+    arguments.add(extras);
+    return program.get().callForOne(scope, "backward", arguments.toArray());
+  }
 
-  /** Returns fp32 logits [tokens, vocabulary] of {@link #finalNorm}'s result. */
-  NDArray logits(NDManager scope, NDArray normed, UnitTensors embedding, UnitTensors head);
+  private NDArray[] normArguments(UnitTensors head) {
+    return new NDArray[] {
+      argument(head, DecoderLayout.NORM),
+      argument(head, DecoderLayout.NORM_BIAS),
+      argument(head, DecoderLayout.PROJECTION)
+    };
+  }
+
+  private NDArray[] matrixArguments(UnitTensors embedding, UnitTensors head) {
+    return new NDArray[] {matrix(embedding, head), argument(head, DecoderLayout.BIAS)};
+  }
+
+  /** The head's matrix [vocabulary, width]: its own, or the embedding's when tied. */
+  private NDArray matrix(UnitTensors embedding, UnitTensors head) {
+    return description.head().tied()
+        ? argument(embedding, DecoderLayout.TOKENS)
+        : argument(head, DecoderLayout.TOKENS);
+  }
+
+  /** Returns what the head's matrix is multiplied with: normed hidden states [tokens, width]. */
+  public NDArray finalHidden(NDManager scope, NDArray x, UnitTensors head) {
+    return program.get().callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
+  }
+
+  /** Returns fp32 logits [tokens, vocabulary] of {@link #finalHidden}'s result. */
+  public NDArray logits(NDManager scope, NDArray hidden, UnitTensors embedding, UnitTensors head) {
+    return program.get().callForOne(
+        scope,
+        "logits",
+        (Object[]) with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
+  }
 
   /**
    * Returns the width of the tensor [positions, width], in the dtype of the hidden states, that
    * {@link #losses} and {@link #headBackward} overwrite; they work on so many positions at once.
    */
-  long lossRoomWidth();
+  public long logitsWidth() {
+    return description.vocabSize();
+  }
 
   /**
    * Returns the fp32 cross entropies [n] of the targets [n, 1] at the given rows [n] of the last
    * layer's output.
    *
-   * @param room [positions, {@link #lossRoomWidth}]
+   * @param logits [positions, {@link #logitsWidth}], overwritten
    */
-  NDArray losses(
+  public NDArray losses(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      NDArray room,
+      NDArray logits,
       UnitTensors embedding,
-      UnitTensors head);
+      UnitTensors head) {
+    NDArray[] weights = with(matrixArguments(embedding, head), normArguments(head));
+    return program.get().callForOne(
+        scope,
+        "head_loss",
+        (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
+  }
 
   /**
    * Returns {@link #losses} and the gradient of {@code scale} times their sum with respect to the
    * last layer's output; writes the head's gradients. Where head and embedding are tied, the head
    * part of the shared matrix's gradient is written to the embedding's.
    */
-  NDList headBackward(
+  public NDList headBackward(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
       double scale,
-      NDArray room,
+      NDArray logits,
       UnitTensors embedding,
       UnitTensors head,
       UnitTensors embeddingGradient,
       UnitTensors headGradient,
-      boolean accumulate);
+      boolean accumulate) {
+    NDArray[] weights = with(matrixArguments(embedding, head), normArguments(head));
+    NDArray[] gradients =
+        with(matrixArguments(embeddingGradient, headGradient), normArguments(headGradient));
+    NDArray[] others = {
+      x,
+      rows,
+      targets,
+      scope.create((float) scale),
+      accumulate ? one : zero,
+      mode(head.activations(), false),
+      logits
+    };
+    return program.get().call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
+  }
 
-  /** Returns a reader of sequences token by token, which uses a model of this family's weights. */
-  IncrementalDecoder incremental(LoadedModel model);
+  /** Returns a reader of sequences token by token, which uses a model's weights. */
+  public IncrementalDecoder incremental(LoadedModel model) {
+    return new CachedDecoder(model);
+  }
 
   @Override
-  void close();
+  public void close() {
+    TorchProgram compiled = compiledProgram;
+    if (compiled != null) {
+      compiled.close();
+    }
+    packing.close();
+    manager.close();
+  }
 }

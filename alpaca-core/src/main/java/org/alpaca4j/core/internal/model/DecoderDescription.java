@@ -371,7 +371,7 @@ public record DecoderDescription(
    * @param out of all experts, one below the other: [count hidden, width]
    * @param shared an expert for every token, or null
    * @param sharedGate [1, hidden]: its output is multiplied by sigmoid(x gate^T); or null
-   * @param auxiliaryLoss factor of the load-balancing loss in training; 0: none
+   * @param auxiliaryLoss factor of the load-balancing loss, where training adds it
    */
   public record Experts(
       int count,

@@ -11,18 +11,23 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.family.Profile;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder with its weights in memory. Owns both.
@@ -30,21 +35,20 @@ import org.alpaca4j.core.internal.torch.Torch;
  * <p>Thread-safe for reading; the weights are changed by training only.
  */
 public final class LoadedModel implements AutoCloseable {
-  private static final String EMBEDDING = "model.embed_tokens.weight";
-  private static final String HEAD = "lm_head.weight";
-
   /** How much of a tensor that cannot be mapped is read at a time. */
   private static final int PIECE_BYTES = 1 << 24;
 
+  private final ModelConfig config;
   private final Decoder decoder;
   private final NDManager manager;
-  private final DType dtype;
+  private final DType activations;
   private final List<UnitTensors> units = new ArrayList<>();
 
-  private LoadedModel(Decoder decoder, NDManager manager, DType dtype) {
+  private LoadedModel(ModelConfig config, Decoder decoder, NDManager manager, DType activations) {
+    this.config = config;
     this.decoder = decoder;
     this.manager = manager;
-    this.dtype = dtype;
+    this.activations = activations;
   }
 
   /**
@@ -53,19 +57,35 @@ public final class LoadedModel implements AutoCloseable {
    *
    * @param config the checkpoint's own, or with a larger vocabulary: the rows that embedding and
    *     head have more are the mean of the others
+   * @param activations dtype of hidden states, norm weights and biases
+   * @param storage dtype of the matrices
    * @throws org.alpaca4j.core.CheckpointException if tensors are missing, unexpected or misshapen
    */
   public static LoadedModel load(
-      Checkpoint checkpoint, ModelConfig config, Device device, DType dtype) {
+      Checkpoint checkpoint, ModelConfig config, Device device, DType activations, DType storage) {
+    return load(checkpoint, config, device, activations, unit -> storage);
+  }
+
+  /**
+   * As {@link #load(Checkpoint, ModelConfig, Device, DType, DType)}, with a dtype of the matrices
+   * for each unit: what is trained wants fp32, what is not may have less.
+   */
+  public static LoadedModel load(
+      Checkpoint checkpoint,
+      ModelConfig config,
+      Device device,
+      DType activations,
+      Function<UnitLayout, DType> storage) {
+    Internals.requireLoadable(config);
     Torch.initialize();
     if (device.getDeviceType().equals(Device.Type.CPU)) {
       GemmBackend.choice();
     }
-    Decoder decoder = new LlamaDecoder(config, device);
+    Decoder decoder = new Decoder(Internals.description(config), device);
     NDManager manager = NDManager.newBaseManager(device, Torch.ENGINE);
-    LoadedModel model = new LoadedModel(decoder, manager, dtype);
+    LoadedModel model = new LoadedModel(config, decoder, manager, activations);
     try {
-      model.read(checkpoint);
+      model.read(checkpoint, storage);
       return model;
     } catch (RuntimeException | Error e) {
       model.close();
@@ -73,21 +93,28 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
-  private void read(Checkpoint checkpoint) {
+  private void read(Checkpoint checkpoint, Function<UnitLayout, DType> storage) {
     Map<String, long[]> expected = new TreeMap<>();
     for (UnitLayout unit : decoder.units()) {
       unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, checkpoint)));
     }
-    boolean tied = decoder.config().tieWordEmbeddings();
-    checkpoint.requireExactly(expected, tied ? Set.of(HEAD) : Set.of());
+    Profile profile = Internals.profile(config);
+    Set<String> ignorable = new HashSet<>();
+    checkpoint.names().stream().filter(profile::ignores).forEach(ignorable::add);
+    boolean tied = decoder.description().head().tied();
     if (tied) {
-      checkpoint.requireTied(HEAD, EMBEDDING);
+      ignorable.add(profile.head());
+    }
+    checkpoint.requireExactly(expected, ignorable);
+    if (tied) {
+      checkpoint.requireTied(profile.head(), embeddingName());
     }
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
       List<Path> paths = new ArrayList<>();
       List<NDArray> files = new ArrayList<>();
       for (UnitLayout layout : decoder.units()) {
-        UnitTensors unit = UnitTensors.empty(manager, layout, dtype, dtype); // all of it is read
+        UnitTensors unit = // all of it is read
+            UnitTensors.empty(manager, layout, storage.apply(layout), activations);
         units.add(unit);
         List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {
@@ -102,7 +129,11 @@ public final class LoadedModel implements AutoCloseable {
             paths.add(info.file());
             files.add(Tensors.map(scope, info.file(), info.file().toFile().length()));
           }
-          if (Arrays.equals(info.shape(), parameter.shapeArray())) {
+          if (!parameter.inOrder()) {
+            try (NDManager step = scope.newSubManager()) {
+              unit.set(parameter, interpreted(step, files.get(file), info.offset(), info));
+            }
+          } else if (Arrays.equals(info.shape(), parameter.shapeArray())) {
             parts.add(
                 new Tensors.Part(
                     parameter.flat(),
@@ -136,9 +167,7 @@ public final class LoadedModel implements AutoCloseable {
         }
       }
       if (Arrays.equals(info.shape(), parameter.shapeArray())) {
-        NDArray source =
-            Tensors.interpret(scope, bytes, 0, info.byteLength(), info.dtype(), info.shape());
-        Tensors.copy(unit.parameter(scope, parameter), source);
+        unit.set(parameter, interpreted(scope, bytes, 0, info));
       } else {
         copyGrowing(info, bytes, 0, scope, unit, parameter);
       }
@@ -153,19 +182,36 @@ public final class LoadedModel implements AutoCloseable {
       UnitTensors unit,
       UnitLayout.Parameter parameter) {
     try (NDManager step = scope.newSubManager()) {
-      NDArray source =
-          Tensors.interpret(step, file, offset, info.byteLength(), info.dtype(), info.shape());
-      Tensors.copyGrowing(unit.parameter(step, parameter), source);
+      Tensors.copyGrowing(unit.parameter(step, parameter), interpreted(step, file, offset, info));
     }
+  }
+
+  private static NDArray interpreted(NDManager scope, NDArray file, long offset, TensorInfo info) {
+    return Tensors.interpret(scope, file, offset, info.byteLength(), info.dtype(), info.shape());
+  }
+
+  private String embeddingName() {
+    return decoder.units().get(0).parameters().get(0).name();
   }
 
   /** The vocabulary may be larger in memory than in the file. */
   private long[] shapeInFile(UnitLayout.Parameter parameter, Checkpoint checkpoint) {
     long[] shape = parameter.shapeArray();
-    if (parameter.name().equals(EMBEDDING) || parameter.name().equals(HEAD)) {
+    if (isVocabulary(parameter.name())) {
       shape[0] = checkpoint.config().vocabSize();
     }
     return shape;
+  }
+
+  private boolean isVocabulary(String name) {
+    DecoderDescription.Head head = decoder.description().head();
+    return isNamed(decoder.description().embedding().tokens(), name)
+        || isNamed(head.weight(), name)
+        || isNamed(head.bias(), name);
+  }
+
+  private static boolean isNamed(DecoderDescription.@Nullable Weight weight, String name) {
+    return weight != null && weight.tensors().get(0).name().equals(name);
   }
 
   /** Declares all tensors to a writer, in one dtype. */
@@ -198,9 +244,24 @@ public final class LoadedModel implements AutoCloseable {
     return manager;
   }
 
-  /** Returns the dtype of weights and hidden states. */
-  public DType dtype() {
-    return dtype;
+  /** Returns the configuration, of the vocabulary in memory. */
+  public ModelConfig config() {
+    return config;
+  }
+
+  /** Returns the dtype of hidden states. */
+  public DType activations() {
+    return activations;
+  }
+
+  /** Returns the dtype of the matrices; where units differ, the widest. */
+  public DType storage() {
+    DType widest = units.get(0).dtype(UnitLayout.DECAYED);
+    for (UnitTensors unit : units) {
+      DType own = unit.dtype(UnitLayout.DECAYED);
+      widest = own.bytes() > widest.bytes() ? own : widest;
+    }
+    return widest;
   }
 
   /** Returns the weights in the order of {@link Decoder#units}. */
@@ -225,8 +286,8 @@ public final class LoadedModel implements AutoCloseable {
 
   /** Returns the last layer's output [tokens, hidden] of packed examples. */
   public NDArray hiddenStates(NDManager scope, PackedInput input) {
-    NDArray x = decoder.embed(scope, input, embedding());
-    for (int i = 0; i < decoder.config().numHiddenLayers(); i++) {
+    NDArray x = decoder.embed(scope, input, embedding(), activations);
+    for (int i = 0; i < decoder.layers(); i++) {
       NDArray next = decoder.layer(scope, i, x, input, layer(i), true);
       x.close();
       x = next;

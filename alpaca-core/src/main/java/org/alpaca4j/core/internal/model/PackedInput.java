@@ -8,25 +8,31 @@ import ai.djl.ndarray.NDArray;
  * continues another one or begins examples.
  *
  * @param ids [tokens] int64
- * @param cos [tokens, 1, headDim / 2] cosines of the rotary angles; positions count from an
- *     example's first token
+ * @param positions [tokens] int64: each token's place in its examples
+ * @param cos for each rotary embedding [tokens, 1, pairs]: cosines of the angles
  * @param sin likewise, sines
- * @param segments [segments, 2] int64 on the CPU: number of tokens, and index of the segment that
- *     it continues, which comes before it, or -1
- * @param wanted [rows of the last layer's output] int64: the tokens that they belong to, ascending;
- *     empty: all tokens
- * @param places [wanted tokens, in the order in which they were asked for] int64: rows of the last
+ * @param segments [segments, 3] int64 on the CPU: number of tokens, index of the segment that it
+ *     continues, which comes before it, or -1, and how many of its first tokens see each other in
+ *     both directions
+ * @param bias [heads, positions] fp32: what attention adds to the scores of keys; or empty
+ * @param outputTokens [rows of the last layer's output] int64: the tokens that they belong to,
+ *     ascending; empty: all tokens
+ * @param outputRows [outputs, in the order in which they were asked for] int64: rows of the last
  *     layer's output
- * @param rows [tokens of all examples] where each token that was packed is among {@code ids}
+ * @param allTokens empty: what a layer of which all is read takes for {@code outputTokens}
+ * @param tokenOf [tokens of all examples] where each token that was packed is among {@code ids}
  */
 public record PackedInput(
     NDArray ids,
-    NDArray cos,
-    NDArray sin,
+    NDArray positions,
+    NDArray[] cos,
+    NDArray[] sin,
     NDArray segments,
-    NDArray wanted,
-    NDArray places,
-    int[] rows) {
+    NDArray bias,
+    NDArray outputTokens,
+    NDArray outputRows,
+    NDArray allTokens,
+    int[] tokenOf) {
 
   /** Returns the number of tokens to compute. */
   public int tokens() {
@@ -35,6 +41,11 @@ public record PackedInput(
 
   /** Returns the number of rows of the last layer's output. */
   public int outputs() {
-    return wanted.isEmpty() ? tokens() : Math.toIntExact(wanted.size());
+    return outputTokens.isEmpty() ? tokens() : Math.toIntExact(outputTokens.size());
+  }
+
+  /** Returns what a layer's program takes as {@code batch}. */
+  NDArray[] batch(boolean lastLayer) {
+    return new NDArray[] {segments, lastLayer ? outputTokens : allTokens, bias};
   }
 }

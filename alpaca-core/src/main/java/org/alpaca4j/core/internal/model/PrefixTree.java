@@ -23,7 +23,7 @@ final class PrefixTree {
 
   private final int[] examples;
   private final int[] starts;
-  private final int[] rows;
+  private final int[] tokenOf;
   private final int[] ids;
   private final int[] positions;
   private final List<Long> segments = new ArrayList<>();
@@ -33,7 +33,7 @@ final class PrefixTree {
     this.examples = examples;
     starts = new int[lengths.length + 1];
     Arrays.setAll(starts, i -> i == 0 ? 0 : starts[i - 1] + lengths[i - 1]);
-    rows = new int[examples.length];
+    tokenOf = new int[examples.length];
     ids = new int[examples.length];
     positions = new int[examples.length];
   }
@@ -112,7 +112,7 @@ final class PrefixTree {
       ids[size] = examples[start + position];
       positions[size] = position;
       for (int example : group) {
-        rows[starts[example] + position] = size;
+        tokenOf[starts[example] + position] = size;
       }
     }
     segments.add((long) to - from);
@@ -146,7 +146,7 @@ final class PrefixTree {
   /**
    * Returns where each token of the examples stands among {@link #ids}: [tokens of all examples].
    */
-  int[] rows() {
-    return rows;
+  int[] tokenOf() {
+    return tokenOf;
   }
 }

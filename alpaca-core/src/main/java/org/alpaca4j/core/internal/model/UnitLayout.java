@@ -2,6 +2,11 @@ package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
+import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
+import org.alpaca4j.core.internal.model.DecoderDescription.Order;
+import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where the parameters of one unit of a model lie: the embedding, one decoder layer, or the head.
@@ -28,25 +33,78 @@ public record UnitLayout(
   /** Number of flats of a unit. */
   public static final int FLATS = 2;
 
-  /** A checkpoint's tensor: its place in the flats. */
-  public record Parameter(String name, List<Long> shape, int flat, long offset) {
+  /**
+   * A checkpoint's tensor: its place in the flats.
+   *
+   * @param shape in the file
+   * @param order how its elements lie in the file, compared with the flat
+   */
+  public record Parameter(String name, List<Long> shape, Order order, int flat, long offset) {
     /** Returns the number of elements. */
     public long elements() {
       return UnitLayout.elements(shape);
     }
 
-    /** Returns the shape as an array. */
+    /** Returns the shape in the file as an array. */
     public long[] shapeArray() {
       return UnitLayout.array(shape);
+    }
+
+    /** Returns whether its elements lie in the flat as in the file. */
+    public boolean inOrder() {
+      return order instanceof Order.Same;
     }
   }
 
   /** A program's tensor: its place in the flats. */
-  public record Argument(List<Long> shape, int flat, long offset) {
+  public record Argument(String name, List<Long> shape, int flat, long offset) {
     /** Returns the shape as an array. */
     public long[] shapeArray() {
       return UnitLayout.array(shape);
     }
+
+    private boolean holds(Parameter parameter) {
+      return parameter.flat == flat
+          && parameter.offset >= offset
+          && parameter.offset < offset + UnitLayout.elements(shape);
+    }
+  }
+
+  /** Returns the parameter of a name; null if there is none. */
+  @Nullable Parameter parameter(String tensor) {
+    for (Parameter parameter : parameters) {
+      if (parameter.name.equals(tensor)) {
+        return parameter;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Returns the layout of some of the parameters alone. It has all arguments, in the same order:
+   * one with none of these parameters is empty, one with some of them has room for all of its own.
+   *
+   * @param wanted whether the parameter of a name is one of them
+   */
+  public UnitLayout restrictedTo(Predicate<String> wanted) {
+    List<Parameter> some = new ArrayList<>();
+    List<Argument> all = new ArrayList<>();
+    long[] sizes = new long[FLATS];
+    for (Argument argument : arguments) {
+      int flat = argument.flat;
+      List<Parameter> own =
+          parameters.stream()
+              .filter(parameter -> argument.holds(parameter) && wanted.test(parameter.name))
+              .toList();
+      List<Long> shape = own.isEmpty() ? List.of(0L) : argument.shape;
+      all.add(new Argument(argument.name, shape, flat, sizes[flat]));
+      for (Parameter parameter : own) {
+        long offset = parameter.offset - argument.offset + sizes[flat];
+        some.add(new Parameter(parameter.name, parameter.shape, parameter.order, flat, offset));
+      }
+      sizes[flat] += elements(shape);
+    }
+    return new UnitLayout(name, List.copyOf(some), List.copyOf(all), List.of(sizes[0], sizes[1]));
   }
 
   private static long elements(List<Long> shape) {
@@ -55,6 +113,25 @@ public record UnitLayout(
 
   private static long[] array(List<Long> shape) {
     return shape.stream().mapToLong(Long::longValue).toArray();
+  }
+
+  /** Returns a tensor's shape in memory. */
+  static List<Long> shapeInMemory(FileTensor tensor) {
+    return tensor.order() instanceof Order.Transposed
+        ? List.of(tensor.shape().get(1), tensor.shape().get(0))
+        : tensor.shape();
+  }
+
+  /** Returns the rows that a weight has in memory. */
+  static long rows(Weight weight) {
+    return weight.tensors().stream().mapToLong(tensor -> shapeInMemory(tensor).get(0)).sum();
+  }
+
+  /** Returns the shape that a weight has in memory. */
+  static List<Long> shape(Weight weight) {
+    List<Long> shape = new ArrayList<>(shapeInMemory(weight.tensors().get(0)));
+    shape.set(0, rows(weight));
+    return List.copyOf(shape);
   }
 
   /** Collects a unit's arguments in the order the program takes them. */
@@ -68,38 +145,21 @@ public record UnitLayout(
       this.name = name;
     }
 
-    /** Adds a vector parameter as an argument; returns its place. */
-    int vector(String parameter, long size) {
-      return argument(PLAIN, List.of(size), List.of(parameter), List.of(List.of(size)));
-    }
-
-    /** Adds a matrix parameter as an argument; returns its place. */
-    int matrix(String parameter, long rows, long columns) {
-      return stacked(List.of(parameter), List.of(rows), columns);
-    }
-
-    /** Adds matrices with equal columns as one argument, one below the other. */
-    int stacked(List<String> names, List<Long> rows, long columns) {
-      List<List<Long>> shapes = rows.stream().map(r -> List.of(r, columns)).toList();
-      long sum = rows.stream().mapToLong(Long::longValue).sum();
-      return argument(DECAYED, List.of(sum, columns), names, shapes);
-    }
-
-    /** Adds vectors as one argument, one after the other. */
-    int concatenated(List<String> names, List<Long> sizes) {
-      List<List<Long>> shapes = sizes.stream().map(List::of).toList();
-      return argument(
-          PLAIN, List.of(sizes.stream().mapToLong(Long::longValue).sum()), names, shapes);
-    }
-
-    private int argument(int flat, List<Long> shape, List<String> names, List<List<Long>> shapes) {
-      arguments.add(new Argument(shape, flat, sizes[flat]));
-      for (int i = 0; i < names.size(); i++) {
-        Parameter parameter = new Parameter(names.get(i), shapes.get(i), flat, sizes[flat]);
+    /**
+     * Adds a weight as an argument.
+     *
+     * @param decayed whether weight decay applies to it
+     */
+    Builder add(String argument, Weight weight, boolean decayed) {
+      int flat = decayed ? DECAYED : PLAIN;
+      arguments.add(new Argument(argument, shape(weight), flat, sizes[flat]));
+      for (FileTensor tensor : weight.tensors()) {
+        Parameter parameter =
+            new Parameter(tensor.name(), tensor.shape(), tensor.order(), flat, sizes[flat]);
         parameters.add(parameter);
         sizes[flat] += parameter.elements();
       }
-      return arguments.size() - 1;
+      return this;
     }
 
     UnitLayout build() {

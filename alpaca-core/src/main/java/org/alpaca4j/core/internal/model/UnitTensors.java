@@ -11,6 +11,7 @@ import java.util.List;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.torch.Tensors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tensors in the layout of one unit: its parameters, their gradients, or an optimizer's moments.
@@ -22,12 +23,25 @@ public final class UnitTensors implements AutoCloseable {
   private static final int F16_INFINITY = 0x7c00;
 
   private final UnitLayout layout;
+  private final DType matrices;
+  private final DType vectors;
   private final NDManager manager;
   private final NDArray[] flats;
   private final NDArray[] arguments;
 
-  private UnitTensors(UnitLayout layout, NDArray[] flats, NDManager manager) {
+  private final boolean ownsMatrices;
+
+  private UnitTensors(
+      UnitLayout layout,
+      DType matrices,
+      DType vectors,
+      NDArray[] flats,
+      NDManager manager,
+      boolean ownsMatrices) {
     this.layout = layout;
+    this.matrices = matrices;
+    this.ownsMatrices = ownsMatrices;
+    this.vectors = vectors;
     this.manager = manager;
     this.flats = flats;
     arguments =
@@ -69,7 +83,7 @@ public final class UnitTensors implements AutoCloseable {
                 ? Tensors.zeros(manager, elements, dtype)
                 : Tensors.empty(manager, elements, dtype);
       }
-      return new UnitTensors(layout, flats, manager);
+      return new UnitTensors(layout, matrices, vectors, flats, manager, true);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -80,16 +94,34 @@ public final class UnitTensors implements AutoCloseable {
    * Lays a unit's matrices out in the beginning of a tensor that is there already; its vectors are
    * allocated, of fp32.
    *
-   * @param matrices one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
+   * @param room one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
+   * @param dtype of the room
    */
-  public static UnitTensors over(NDManager parent, UnitLayout layout, NDArray matrices) {
+  public static UnitTensors over(NDManager parent, UnitLayout layout, NDArray room, DType dtype) {
+    return over(parent, layout, room, dtype, DType.F32);
+  }
+
+  /**
+   * Allocates what a unit's weights are converted to by {@link #copyFrom}. Matrices that are of
+   * that dtype already stay where they are, and are seen from here as well.
+   *
+   * @param dtype of the activations
+   */
+  static UnitTensors forComputing(NDManager parent, UnitTensors weights, DType dtype) {
+    return weights.matrices == dtype
+        ? over(parent, weights.layout, weights.flats[UnitLayout.DECAYED], dtype, dtype)
+        : empty(parent, weights.layout, dtype, dtype);
+  }
+
+  private static UnitTensors over(
+      NDManager parent, UnitLayout layout, NDArray room, DType matrices, DType vectors) {
     NDManager manager = parent.newSubManager();
     try {
       NDArray[] flats = {
-        Tensors.view(manager, matrices, 0, layout.elements().get(UnitLayout.DECAYED)),
-        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), DType.F32)
+        Tensors.view(manager, room, 0, layout.elements().get(UnitLayout.DECAYED)),
+        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), vectors)
       };
-      return new UnitTensors(layout, flats, manager);
+      return new UnitTensors(layout, matrices, vectors, flats, manager, false);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -106,19 +138,51 @@ public final class UnitTensors implements AutoCloseable {
     return flats[index];
   }
 
+  /** Returns the dtype of a flat. */
+  public DType dtype(int flat) {
+    return flat == UnitLayout.DECAYED ? matrices : vectors;
+  }
+
+  /** Returns elements of a flat side by side: a view, owned by {@code scope}. */
+  public NDArray part(NDManager scope, int flat, long offset, long elements) {
+    return Tensors.view(scope, flats[flat], offset, elements);
+  }
+
   /** Returns the program's arguments, views of the flats; owned here. */
   public NDArray[] arguments() {
     return arguments;
   }
 
-  /** Returns one of the program's arguments; owned here. */
-  public NDArray argument(int index) {
-    return arguments[index];
+  /** Returns one of the program's arguments, owned here; null if there is none of this name. */
+  public @Nullable NDArray argument(String name) {
+    for (int i = 0; i < arguments.length; i++) {
+      if (layout.arguments().get(i).name().equals(name)) {
+        return arguments[i];
+      }
+    }
+    return null;
   }
 
-  /** Returns a view in a checkpoint tensor's shape, owned by {@code scope}. */
+  /**
+   * Returns the dtype of the activations that are computed with these weights: that of the vectors,
+   * as matrices may be stored in fewer bits.
+   */
+  public DType activations() {
+    return vectors;
+  }
+
+  /**
+   * Returns a parameter in the checkpoint tensor's shape and order, owned by {@code scope}; a view
+   * where it lies in that order.
+   */
   public NDArray parameter(NDManager scope, UnitLayout.Parameter parameter) {
-    return Tensors.view(scope, flats[parameter.flat()], parameter.offset(), parameter.shapeArray());
+    NDArray flat = flats[parameter.flat()];
+    return FileOrder.fromMemory(scope, flat, parameter);
+  }
+
+  /** Sets a parameter from a tensor in the checkpoint's shape and order, converting the dtype. */
+  void set(UnitLayout.Parameter parameter, NDArray source) {
+    FileOrder.toMemory(flats[parameter.flat()], parameter, source);
   }
 
   /**
@@ -128,9 +192,19 @@ public final class UnitTensors implements AutoCloseable {
    */
   public void write(UnitLayout.Parameter parameter, DType as, WritableByteChannel out)
       throws IOException {
-    NDArray flat = flats[parameter.flat()];
-    long end = parameter.offset() + parameter.elements();
-    for (long from = parameter.offset(); from < end; from += WRITTEN_ELEMENTS) {
+    try (NDManager scope = manager.newSubManager()) {
+      boolean inOrder = parameter.inOrder();
+      NDArray flat = inOrder ? flats[parameter.flat()] : parameter(scope, parameter);
+      write(
+          parameter.name(), flat, inOrder ? parameter.offset() : 0, parameter.elements(), as, out);
+    }
+  }
+
+  private static void write(
+      String name, NDArray flat, long offset, long elements, DType as, WritableByteChannel out)
+      throws IOException {
+    long end = offset + elements;
+    for (long from = offset; from < end; from += WRITTEN_ELEMENTS) {
       long to = Math.min(from + WRITTEN_ELEMENTS, end);
       Tensors.read(
           flat,
@@ -140,7 +214,7 @@ public final class UnitTensors implements AutoCloseable {
           bytes -> {
             if (as == DType.F16) {
               ByteBuffer halves = bytes.duplicate().order(ByteOrder.LITTLE_ENDIAN);
-              requireFinite(parameter.name(), halves.asShortBuffer());
+              requireFinite(name, halves.asShortBuffer());
             }
             while (bytes.hasRemaining()) {
               out.write(bytes);
@@ -166,11 +240,15 @@ public final class UnitTensors implements AutoCloseable {
     Tensors.read(flats, files, parts);
   }
 
-  /** Copies all values of another set in the same layout, converting the dtype. */
+  /**
+   * Copies all values of another set in the same layout, converting the dtype. Matrices that lie in
+   * memory of others are left out.
+   */
   public void copyFrom(UnitTensors source) {
-    for (int flat : List.of(UnitLayout.DECAYED, UnitLayout.PLAIN)) {
-      Tensors.copy(flats[flat], source.flats[flat]);
+    if (ownsMatrices) {
+      Tensors.copy(flats[UnitLayout.DECAYED], source.flats[UnitLayout.DECAYED]);
     }
+    Tensors.copy(flats[UnitLayout.PLAIN], source.flats[UnitLayout.PLAIN]);
   }
 
   @Override

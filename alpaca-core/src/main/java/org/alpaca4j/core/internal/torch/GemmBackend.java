@@ -15,7 +15,9 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
+import org.alpaca4j.core.DType;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,6 +38,9 @@ public final class GemmBackend {
   private static final Logger log = LoggerFactory.getLogger(GemmBackend.class);
 
   static final String PROPERTY = "alpaca4j.gemm";
+  static final String PROPERTY_16 = "alpaca4j.gemm16";
+
+  private static final Map<DType, Boolean> WIDENED = new ConcurrentHashMap<>();
 
   private static final String CONTEXT = "_ZN2at13globalContextEv";
   private static final String SET_PRECISION =
@@ -103,6 +108,50 @@ public final class GemmBackend {
     return measure(setting.get());
   }
 
+  /**
+   * Returns whether products of 16-bit operands are better computed in fp32 on a device: on a CPU
+   * that only emulates them. Measured once per process and dtype; the system property {@code
+   * alpaca4j.gemm16} overrides it: {@code auto} (default), {@code native} or {@code wide}.
+   */
+  public static boolean widens(Device device, DType dtype) {
+    if (!device.getDeviceType().equals(Device.Type.CPU)) {
+      return false;
+    }
+    String wish = System.getProperty(PROPERTY_16, "auto").toLowerCase(Locale.ROOT);
+    return switch (wish) {
+      case "auto" -> WIDENED.computeIfAbsent(dtype, GemmBackend::measureWidening);
+      case "native" -> false;
+      case "wide" -> true;
+      default ->
+          throw new IllegalArgumentException(
+              "-D" + PROPERTY_16 + "=" + wish + ": expected auto, native or wide");
+    };
+  }
+
+  /** Times a product as it is, and one that is widened, converting its operands. */
+  private static boolean measureWidening(DType dtype) {
+    choice();
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
+        TorchProgram program =
+            TorchProgram.load(Device.cpu(), GemmBackend.class, Map.of(), "gemm.py")) {
+      NDArray x =
+          Tensors.cast(manager, manager.randomNormal(0, 1, new Shape(ROWS, DEPTH), DataType.FLOAT32), dtype);
+      NDArray w =
+          Tensors.cast(manager, manager.randomNormal(0, 1, new Shape(COLUMNS, DEPTH), DataType.FLOAT32), dtype);
+      double plain = seconds(program, "multiply", x, w);
+      double wide = seconds(program, "multiply_wide", x, w);
+      boolean widens = wide < plain;
+      double flops = 2.0 * ROWS * DEPTH * COLUMNS / 1e9;
+      log.info(
+          "{} GEMM: {} ({} GFLOP/s as it is, {} in fp32)",
+          dtype,
+          widens ? "in fp32, as this processor only emulates it" : "as it is",
+          Math.round(flops / plain),
+          Math.round(flops / wide));
+      return widens;
+    }
+  }
+
   private static Choice measure(Setting setting) {
     try (NDManager manager = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
         TorchProgram program =
@@ -113,9 +162,9 @@ public final class GemmBackend {
       double onednn = Double.MAX_VALUE;
       for (int round = 0; round < ROUNDS; round++) { // in turn, so that a busy moment hits both
         setting.set(HIGHEST);
-        mkl = Math.min(mkl, seconds(program, x, w));
+        mkl = Math.min(mkl, seconds(program, "multiply", x, w));
         setting.set(MEDIUM);
-        onednn = Math.min(onednn, seconds(program, x, w));
+        onednn = Math.min(onednn, seconds(program, "multiply", x, w));
       }
       float error;
       try (NDArray e = program.callForOne(manager, "error", x, w)) {
@@ -138,11 +187,11 @@ public final class GemmBackend {
   }
 
   /** The faster of a few products. */
-  private static double seconds(TorchProgram program, NDArray x, NDArray w) {
+  private static double seconds(TorchProgram program, String method, NDArray x, NDArray w) {
     long best = Long.MAX_VALUE;
     for (int i = 0; i < 2; i++) {
       long start = System.nanoTime();
-      program.run("multiply", x, w);
+      program.run(method, x, w);
       best = Math.min(best, System.nanoTime() - start);
     }
     return best / 1e9;

@@ -33,7 +33,7 @@ final class TorchArchive {
    * @param functions text of free functions, called as {@code __torch__.name(...)}
    * @param methods text of the methods of the module class, indented by two spaces
    * @param constants the module's attributes: Long, Double, Boolean or String values, {@code
-   *     long[]}, or a {@link TorchProgram.State} that the program fills itself
+   *     long[]}, {@code double[]}, or a {@link TorchProgram.State} that the program fills itself
    */
   static byte[] of(String functions, String methods, Map<String, Object> constants) {
     StringBuilder text = new StringBuilder(functions);
@@ -72,11 +72,14 @@ final class TorchArchive {
     if (value instanceof long[]) {
       return "List[int]";
     }
+    if (value instanceof double[]) {
+      return "List[float]";
+    }
     if (value instanceof TorchProgram.State state) {
       return state.type();
     }
     throw new IllegalArgumentException(
-        "a program constant is a Long, Double, Boolean, String, long[] or State, not "
+        "a program constant is a Long, Double, Boolean, String, long[], double[] or State, not "
             + value.getClass());
   }
 
@@ -103,9 +106,15 @@ final class TorchArchive {
         for (long number : numbers) {
           integer(out, number);
         }
-        out.writeBytes("e"); // APPENDS
-        out.write(0x85); // TUPLE1
-        out.writeBytes("R"); // REDUCE
+        endList(out);
+      } else if (value instanceof double[] numbers) {
+        out.writeBytes("ctorch.jit._pickle\nbuild_doublelist\n"); // GLOBAL
+        out.writeBytes("]("); // EMPTY_LIST MARK
+        for (double number : numbers) {
+          out.write('G'); // BINFLOAT
+          out.writeDouble(number);
+        }
+        endList(out);
       } else if (value instanceof TorchProgram.State) {
         out.writeBytes("]"); // EMPTY_LIST
       } else if (value instanceof Double number) {
@@ -119,6 +128,12 @@ final class TorchArchive {
     }
     out.writeBytes("ub."); // SETITEMS BUILD STOP
     return bytes.toByteArray();
+  }
+
+  private static void endList(DataOutputStream out) throws IOException {
+    out.writeBytes("e"); // APPENDS
+    out.write(0x85); // TUPLE1
+    out.writeBytes("R"); // REDUCE
   }
 
   private static void integer(DataOutputStream out, long value) throws IOException {

@@ -66,42 +66,36 @@ class ModelParityIT {
     }
   }
 
-  private static NDArray[] room(NDManager scope, List<Long> widths, int tokens) {
-    return widths.stream()
-        .map(width -> scope.zeros(new Shape(tokens, width)))
-        .toArray(NDArray[]::new);
-  }
-
   private void check(Path folder, boolean recompute) {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
         LoadedModel model =
-            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32);
+            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32, DType.F32);
         NDManager scope = model.manager().newSubManager()) {
       Rows rows = Rows.of(reference, "");
       Rows left = Rows.of(reference, "left.");
       Decoder decoder = model.decoder();
-      PackedInput input = decoder.pack(scope, rows.ids, rows.lengths, null, DType.F32);
+      PackedInput input = rows.pack(decoder, scope);
 
-      NDArray[] x = new NDArray[decoder.units().size() - 1];
-      NDArray[][] room = new NDArray[x.length][];
-      NDArray[][] more = new NDArray[x.length][];
-      NDArray[] scratch = room(scope, decoder.scratchWidths(), input.tokens());
-      x[0] = decoder.embed(scope, input, model.embedding());
+      NDArray[] x = new NDArray[decoder.layers() + 1];
+      NDArray[] kept = new NDArray[decoder.layers()];
+      NDArray[][] extras = new NDArray[decoder.layers()][];
+      NDArray scratch = scope.zeros(new Shape(decoder.scratchWidth() * input.tokens()));
+      x[0] = decoder.embed(scope, input, model.embedding(), DType.F32);
       rows.compare(reference, input, "hidden.embed", x[0]);
-      for (int layer = 0; layer + 1 < x.length; layer++) {
-        room[layer] = room(scope, decoder.roomWidths(), input.tokens());
+      for (int layer = 0; layer < decoder.layers(); layer++) {
+        kept[layer] = scope.zeros(new Shape(decoder.keptWidth() * input.tokens()));
         NDList results =
             decoder.layerKeeping(
-                scope, layer, x[layer], input, model.layer(layer), room[layer], scratch);
+                scope, layer, x[layer], input, model.layer(layer), kept[layer], scratch);
         x[layer + 1] = results.get(0);
-        more[layer] = recompute ? null : results.subNDList(1).toArray(new NDArray[0]);
+        extras[layer] = recompute ? null : results.subNDList(1).toArray(new NDArray[0]);
         rows.compare(reference, input, "hidden.layer." + layer, x[layer + 1]);
       }
       NDArray last = x[x.length - 1];
-      NDArray normed = decoder.finalNorm(scope, last, model.head());
-      rows.compare(reference, input, "hidden.final", normed);
-      NDArray logits = decoder.logits(scope, normed, model.embedding(), model.head());
+      NDArray hidden = decoder.finalHidden(scope, last, model.head());
+      rows.compare(reference, input, "hidden.final", hidden);
+      NDArray logits = decoder.logits(scope, hidden, model.embedding(), model.head());
       rows.compare(reference, input, "logits", logits);
       compareLeftLogits(reference, model, scope, left);
 
@@ -109,16 +103,15 @@ class ModelParityIT {
       for (UnitLayout unit : decoder.units()) {
         gradients.add(UnitTensors.zeros(scope, unit, DType.F32));
       }
-      NDArray lossRoom = scope.create(new Shape(7, decoder.lossRoomWidth()));
       NDList head =
           decoder.headBackward(
               scope,
               last,
               scope.create(
-                  LongStream.of(rows.supervised).map(row -> input.rows()[(int) row]).toArray()),
+                  LongStream.of(rows.supervised).map(row -> input.tokenOf()[(int) row]).toArray()),
               scope.create(rows.targets).reshape(-1, 1),
               1.0 / rows.targets.length,
-              lossRoom,
+              scope.create(new Shape(7, decoder.logitsWidth())),
               model.embedding(),
               model.head(),
               gradients.get(0),
@@ -132,22 +125,22 @@ class ModelParityIT {
       assertThat(loss).as("loss").isCloseTo(rows.loss(folder), within(LOSS_TOLERANCE));
 
       NDArray dx = head.get(1);
-      for (int layer = x.length - 2; layer >= 0; layer--) {
+      for (int layer = decoder.layers() - 1; layer >= 0; layer--) {
         dx =
             decoder.layerBackward(
                 scope,
                 layer,
                 x[layer],
                 dx,
-                room[layer],
+                kept[layer],
                 scratch,
-                more[layer],
+                extras[layer],
                 input,
                 model.layer(layer),
                 gradients.get(1 + layer),
                 false);
       }
-      decoder.embedBackward(input, dx, gradients.get(0));
+      decoder.embedBackward(input, dx, model.embedding(), gradients.get(0), false);
       for (UnitTensors unit : gradients) {
         for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
           String name = "grad." + parameter.name();
@@ -160,10 +153,10 @@ class ModelParityIT {
 
   private static void compareLeftLogits(
       Checkpoint reference, LoadedModel model, NDManager scope, Rows rows) {
-    PackedInput input = model.decoder().pack(scope, rows.ids, rows.lengths, null, DType.F32);
-    NDArray normed =
-        model.decoder().finalNorm(scope, model.hiddenStates(scope, input), model.head());
-    NDArray logits = model.decoder().logits(scope, normed, model.embedding(), model.head());
+    PackedInput input = rows.pack(model.decoder(), scope);
+    NDArray hidden =
+        model.decoder().finalHidden(scope, model.hiddenStates(scope, input), model.head());
+    NDArray logits = model.decoder().logits(scope, hidden, model.embedding(), model.head());
     rows.compare(reference, input, "left.logits", logits);
   }
 
@@ -242,6 +235,13 @@ class ModelParityIT {
           Arrays.copyOf(targets, count));
     }
 
+    /** In transformers, the longest row decides how rotary embeddings of all are stretched. */
+    PackedInput pack(Decoder decoder, NDManager scope) {
+      int[] longest = new int[lengths.length];
+      Arrays.fill(longest, Arrays.stream(lengths).max().orElseThrow());
+      return decoder.pack(scope, ids, lengths, null, DType.F32, longest);
+    }
+
     double loss(Path folder) {
       try {
         JsonNode json = new ObjectMapper().readTree(folder.resolve("reference.json").toFile());
@@ -261,7 +261,8 @@ class ModelParityIT {
       for (int token = 0; token < padded.length; token++) {
         for (int i = 0; i < width; i++) {
           double difference =
-              Math.abs(values[input.rows()[token] * width + i] - theirs[padded[token] * width + i]);
+              Math.abs(
+                  values[input.tokenOf()[token] * width + i] - theirs[padded[token] * width + i]);
           largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
         }
       }

@@ -8,13 +8,12 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
@@ -23,15 +22,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Generation with the Llama-like families; the arithmetic is in {@code llama_generate.py}.
+ * Generation with a cache of what attention needs of earlier tokens; the program is in {@code
+ * generation.py}.
  *
  * <p>One step of one row is bound by reading the weights. Where fp16 holds them as exactly as fp32
  * does (as it holds those of a bf16 or fp16 checkpoint), products read an fp16 copy, in half the
  * time and with fp32 arithmetic. Making the copy costs as much as some dozens of steps, so it is
  * made when that many were done.
  */
-final class LlamaIncrementalDecoder implements IncrementalDecoder {
-  private static final Logger log = LoggerFactory.getLogger(LlamaIncrementalDecoder.class);
+final class CachedDecoder implements IncrementalDecoder {
+  private static final Logger log = LoggerFactory.getLogger(CachedDecoder.class);
 
   /** Capacity is reserved for this many new tokens at first, and doubled when they are used up. */
   private static final int FIRST_STEPS = 512;
@@ -40,16 +40,14 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
   private static final double PACKING_SECONDS = 17e-9;
 
   private final LoadedModel model;
-  private final ModelConfig config;
+  private final Decoder decoder;
   private final NDManager manager;
   private final TorchProgram program;
-  private final NDArray[] weights;
   private final NDArray nothing;
   private final NDArray noMask;
-  private final NDArray frequencies;
-  private final NDArray rotaryScale;
-  private final boolean dynamic;
-  private final boolean cpu;
+  private final NDArray[] frequencies;
+  private final NDArray[] rotaryScales;
+  private final NDArray like;
   private final double packingSeconds;
 
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
@@ -63,48 +61,71 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
     IMPOSSIBLE
   }
 
-  LlamaIncrementalDecoder(LoadedModel model, Map<String, Object> constants) {
+  CachedDecoder(LoadedModel model) {
     this.model = model;
-    config = model.decoder().config();
+    decoder = model.decoder();
     Device device = model.manager().getDevice();
-    cpu = device.getDeviceType().equals(Device.Type.CPU);
+    boolean cpu = device.getDeviceType().equals(Device.Type.CPU);
     packing = cpu ? Packing.NOT_YET : Packing.IMPOSSIBLE;
-
-    constants.put("layers", (long) config.numHiddenLayers());
-    constants.put("per_layer", (long) model.layer(0).arguments().length);
-    constants.put("tied", config.tieWordEmbeddings());
-    long[] windows = new long[config.numHiddenLayers()];
-    Arrays.setAll(windows, layer -> config.slidingWindow(layer).orElse(0));
-    constants.put("windows", windows);
-    constants.put("weights", TorchProgram.State.TENSORS);
-    constants.put("packed", TorchProgram.State.PACKED_MATRICES);
-    program =
-        TorchProgram.load(
-            device, LlamaIncrementalDecoder.class, constants, "llama.py", "llama_generate.py");
+    program = decoder.text().load(device, DecoderProgram.Purpose.GENERATION, constants());
 
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     nothing = manager.create(new float[0]);
     noMask = manager.create(new float[0]);
-    frequencies = frequencies(manager, 0);
-    rotaryScale = manager.create((float) config.ropeScaling().attentionScaling());
-    dynamic = config.ropeScaling().type() == RopeScaling.Type.DYNAMIC;
-    List<NDArray> all = new ArrayList<>();
+    like = Tensors.zeros(manager, 1, model.activations());
+    frequencies = new NDArray[decoder.description().rotaries().size()];
+    Arrays.setAll(frequencies, i -> frequencies(manager, i, 0));
+    rotaryScales = new NDArray[frequencies.length];
+    Arrays.setAll(rotaryScales, decoder::rotaryScale);
+    List<NDArray> weights = new ArrayList<>();
     long elements = 0;
     for (UnitTensors unit : model.units()) {
-      all.addAll(List.of(unit.arguments()));
+      weights.addAll(List.of(unit.arguments()));
       elements += unit.layout().elements().get(UnitLayout.DECAYED);
     }
-    weights = all.toArray(NDArray[]::new);
     packingSeconds = elements * PACKING_SECONDS / Runtime.getRuntime().availableProcessors();
-    run("bind", (Object) weights);
+    run("bind", weights.toArray(NDArray[]::new), decoder.around(model.embedding(), model.head()));
+  }
+
+  /** What the program knows of the places of weights. */
+  private Map<String, Object> constants() {
+    int layers = decoder.layers();
+    Map<String, Object> constants = new HashMap<>(decoder.deviceConstants());
+    List<UnitTensors> units = model.units();
+    long[] counts = new long[layers];
+    long[] slots = new long[layers];
+    List<Long> places = new ArrayList<>();
+    long at = units.get(0).arguments().length;
+    for (int layer = 0; layer < layers; layer++) {
+      counts[layer] = model.layer(layer).arguments().length;
+      slots[layer] = places.size();
+      LayerProgram kind = decoder.text().layer(layer);
+      for (String matrix : kind.matrices()) {
+        places.add(at + kind.arguments().indexOf(matrix));
+      }
+      at += counts[layer];
+    }
+    constants.put("argument_counts", counts);
+    constants.put("head_arguments", (long) model.head().arguments().length);
+    constants.put("slots", slots);
+    constants.put("matrix_places", places.stream().mapToLong(Long::longValue).toArray());
+    constants.put(
+        "position_kinds",
+        decoder.description().rotaries().stream()
+            .mapToLong(rotary -> rotary.blockPositions() ? 1 : 0)
+            .toArray());
+    constants.put("weights", TorchProgram.State.TENSORS);
+    constants.put("around", TorchProgram.State.TENSORS);
+    constants.put("packed", TorchProgram.State.PACKED_MATRICES);
+    return constants;
   }
 
   private void run(String method, Object... arguments) {
     program.run(method, arguments);
   }
 
-  private NDArray frequencies(NDManager scope, int length) {
-    float[] row = config.ropeScaling().inverseFrequencies(config, length);
+  private NDArray frequencies(NDManager scope, int index, int length) {
+    float[] row = decoder.inverseFrequencies(index, length);
     return scope.create(row, new Shape(1, row.length));
   }
 
@@ -124,7 +145,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
     try {
       try (NDArray fits = program.callForOne(manager, "packable", nothing)) {
         if (fits.getFloat() == 0) {
-          log.debug("decoding with {} weights: fp16 would round them", model.dtype());
+          log.debug("decoding with {} weights: fp16 would round them", model.storage());
           packing = Packing.IMPOSSIBLE;
           return;
         }
@@ -213,15 +234,16 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
     private int length;
     private int capacity;
     private int[] pads = {};
+    private SequencePositions[] numbered = {};
     private @Nullable NDArray cache;
-    private NDArray padsArray = noMask;
+    private NDArray lengths = nothing;
     private NDArray mask = noMask;
     private @Nullable NDArray best;
     private @Nullable NDArray logits;
 
     Rows(int rows) {
       this.rows = rows;
-      dtype = packing == Packing.DONE ? DType.F32 : model.dtype();
+      dtype = packing == Packing.DONE ? DType.F32 : model.activations();
     }
 
     void prefill(int[][] prompts, int steps) {
@@ -231,42 +253,54 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
         tokens += prompt.length;
       }
       int[] ids = new int[tokens];
-      int[] lengths = new int[rows];
       int[] lasts = new int[rows];
       pads = new int[rows];
+      numbered = new SequencePositions[rows];
       int at = 0;
       for (int row = 0; row < rows; row++) {
         System.arraycopy(prompts[row], 0, ids, at, prompts[row].length);
         at += prompts[row].length;
-        lengths[row] = prompts[row].length;
         lasts[row] = at - 1;
         pads[row] = length - prompts[row].length;
+        numbered[row] =
+            SequencePositions.of(decoder.description().positions(), prompts[row]);
       }
       capacity = length + Math.min(steps, FIRST_STEPS);
       cache = allocate(rows, capacity);
       describePads();
+      lengths = call(scope, "row_lengths", nothing).singletonOrThrow();
       try (NDManager step = scope.newSubManager()) {
-        PackedInput input = model.decoder().pack(step, ids, lengths, lasts, model.dtype());
+        PackedInput input = decoder.pack(step, ids, lengths(prompts), lasts, model.activations());
         long[] ends = Arrays.stream(lasts).mapToLong(last -> last + 1).toArray();
         keep(
             call(
                 scope,
                 "prefill",
+                like,
                 input.ids(),
+                input.positions(),
+                input.segments(),
+                input.bias(),
+                input.outputTokens(),
+                input.outputRows(),
                 input.cos(),
                 input.sin(),
-                input.segments(),
-                input.wanted(),
-                input.places(),
-                step.create(Arrays.stream(input.rows()).asLongStream().toArray()),
+                decoder.mode(model.activations(), false),
+                step.create(Arrays.stream(input.tokenOf()).asLongStream().toArray()),
                 step.create(ends).toDevice(Device.cpu(), false),
+                lengths,
                 cache));
       }
     }
 
+    private static int[] lengths(int[][] prompts) {
+      return Arrays.stream(prompts).mapToInt(prompt -> prompt.length).toArray();
+    }
+
     private NDArray allocate(int batch, int columns) {
+      DecoderDescription.Attention attention = decoder.description().layers().get(0).attention();
       long[] shape = {
-        2L * config.numHiddenLayers(), batch, config.numKeyValueHeads(), columns, config.headDim()
+        2L * decoder.layers(), batch, attention.kvHeads(), columns, attention.headDim()
       };
       long elements = Arrays.stream(shape).reduce(1, Math::multiplyExact);
       try (NDArray flat = Tensors.zeros(scope, elements, dtype)) {
@@ -274,28 +308,40 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
     }
 
-    /** Sets the tensors that tell programs of the pads. */
+    /** Sets the mask, which hides unused columns and carries biases of positions. */
     private void describePads() {
-      if (padsArray != noMask) {
-        padsArray.close();
-      }
-      float[] values = new float[rows];
-      for (int row = 0; row < rows; row++) {
-        values[row] = pads[row];
-      }
-      padsArray = scope.create(values);
       if (mask != noMask) {
         mask.close();
         mask = noMask;
       }
-      if (Arrays.stream(pads).anyMatch(pad -> pad > 0)) {
-        float[] hidden = new float[rows * capacity];
-        for (int row = 0; row < rows; row++) {
-          Arrays.fill(hidden, row * capacity, row * capacity + pads[row], Float.NEGATIVE_INFINITY);
-        }
-        try (NDArray exact = scope.create(hidden, new Shape(rows, 1, 1, capacity))) {
+      boolean biased = decoder.isBiased();
+      if (!biased && Arrays.stream(pads).noneMatch(pad -> pad > 0)) {
+        return;
+      }
+      float[] hidden = new float[rows * capacity];
+      for (int row = 0; row < rows; row++) {
+        Arrays.fill(hidden, row * capacity, row * capacity + pads[row], Float.NEGATIVE_INFINITY);
+      }
+      try (NDManager step = scope.newSubManager()) {
+        NDArray exact = step.create(hidden, new Shape(rows, 1, 1, capacity));
+        if (!biased) {
           mask = Tensors.cast(scope, exact, dtype);
+          return;
         }
+        float[] positions = new float[rows * capacity];
+        for (int i = 0; i < positions.length; i++) {
+          positions[i] = Math.max(0, i % capacity - pads[i / capacity]);
+        }
+        int kvHeads = decoder.description().layers().get(0).attention().kvHeads();
+        NDArray all = Tensors.cast(step, exact, dtype);
+        mask =
+            call(
+                    scope,
+                    "biased_mask",
+                    all,
+                    decoder.biases(step, step.create(positions, new Shape(rows, capacity))),
+                    step.create(new long[] {kvHeads}).toDevice(Device.cpu(), false))
+                .singletonOrThrow();
       }
     }
 
@@ -375,9 +421,19 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
       long start = System.nanoTime();
       try (NDManager step = scope.newSubManager()) {
-        NDArray angles = dynamic ? dynamicFrequencies(step) : frequencies;
-        NDArray columns = step.create(new long[] {length}).toDevice(Device.cpu(), false);
-        keep(call(scope, "step", ids, columns, padsArray, angles, rotaryScale, mask, valid(cache)));
+        NDArray used = step.create(new long[] {length}).toDevice(Device.cpu(), false);
+        keep(
+            call(
+                scope,
+                "step",
+                ids,
+                used,
+                positions(step),
+                currentFrequencies(step),
+                rotaryScales,
+                mask,
+                lengths,
+                valid(cache)));
       }
       length++;
       if (dtype == DType.F32) {
@@ -385,15 +441,33 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       }
     }
 
-    /** [rows, headDim / 2]. As in transformers, the newest length counts; cached keys stay. */
-    private NDArray dynamicFrequencies(NDManager step) {
-      int half = config.headDim() / 2;
-      float[] values = new float[rows * half];
+    /** [2, rows] fp32: the positions and block positions of the tokens that come next. */
+    private NDArray positions(NDManager step) {
+      float[] values = new float[2 * rows];
       for (int row = 0; row < rows; row++) {
-        float[] own = config.ropeScaling().inverseFrequencies(config, length + 1 - pads[row]);
-        System.arraycopy(own, 0, values, row * half, half);
+        int place = length - pads[row];
+        decoder.requireLength(place + 1);
+        values[row] = numbered[row].next(place);
+        values[rows + row] = numbered[row].nextBlock(place);
       }
-      return step.create(values, new Shape(rows, half));
+      return step.create(values, new Shape(2, rows));
+    }
+
+    /** [rows or 1, pairs] each. As in transformers, the newest length counts; cached keys stay. */
+    private NDArray[] currentFrequencies(NDManager step) {
+      NDArray[] current = frequencies.clone();
+      for (int i = 0; i < current.length; i++) {
+        if (decoder.description().rotaries().get(i).scaling().dependsOnLength()) {
+          int pairs = decoder.description().rotaries().get(i).dims() / 2;
+          float[] values = new float[rows * pairs];
+          for (int row = 0; row < rows; row++) {
+            float[] own = decoder.inverseFrequencies(i, length + 1 - pads[row]);
+            System.arraycopy(own, 0, values, row * pairs, pairs);
+          }
+          current[i] = step.create(values, new Shape(rows, pairs));
+        }
+      }
+      return current;
     }
 
     private void grow() {
@@ -423,9 +497,11 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       boolean same = selected.length == rows;
       boolean identity = same;
       int[] selectedPads = new int[selected.length];
+      SequencePositions[] selectedNumbers = new SequencePositions[selected.length];
       for (int i = 0; i < selected.length; i++) {
         identity &= selected[i] == i;
         selectedPads[i] = pads[selected[i]];
+        selectedNumbers[i] = numbered[selected[i]];
       }
       if (identity) {
         return;
@@ -433,6 +509,7 @@ final class LlamaIncrementalDecoder implements IncrementalDecoder {
       moveTo(same ? valid(cache) : allocate(selected.length, capacity), selected);
       boolean padsChange = !Arrays.equals(pads, selectedPads);
       pads = selectedPads;
+      numbered = selectedNumbers;
       rows = selected.length;
       if (padsChange || !same) {
         describePads();
