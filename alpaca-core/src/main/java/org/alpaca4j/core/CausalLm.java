@@ -24,8 +24,8 @@ import org.slf4j.LoggerFactory;
 /**
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
  *
- * <p>Families: Llama 1 to 3, Mistral, Qwen2 and Qwen3; any other is refused by name. Native memory:
- * close it. Thread-safe while its weights are not being trained.
+ * <p>Families: see {@link ModelConfig}; any other is refused by name. Native memory: close it.
+ * Thread-safe while its weights are not being trained.
  */
 public final class CausalLm implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CausalLm.class);

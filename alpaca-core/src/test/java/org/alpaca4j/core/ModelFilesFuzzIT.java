@@ -18,6 +18,10 @@ import org.junit.jupiter.api.Test;
 @Tag("fuzz")
 class ModelFilesFuzzIT {
   private static final long BASE_BYTES = 1 << 20;
+
+  /** A description has an object for each tensor: some 1,000 layers, or 32,768 experts. */
+  private static final long CONFIG_BYTES = 1 << 26;
+
   private static final Path TOKENIZER =
       Path.of("src/test/resources/byte-level-tokenizer/tokenizer.json");
 
@@ -41,11 +45,42 @@ class ModelFilesFuzzIT {
                  "rope_parameters": {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0,
                  "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                  "original_max_position_embeddings": 8192}, "pretraining_tp": 1, "dtype": null}
+                """),
+            utf8(
+                """
+                {"model_type": "qwen2_moe", "hidden_size": 64, "num_attention_heads": 4,
+                 "num_hidden_layers": 2, "num_experts": 4, "num_experts_per_tok": 2,
+                 "mlp_only_layers": [0], "decoder_sparse_step": 1, "norm_topk_prob": true,
+                 "quantization_config": {"load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}}
+                """),
+            utf8(
+                """
+                {"model_type": "gemma3_text", "num_hidden_layers": 2, "sliding_window": 4,
+                 "sliding_window_pattern": 2, "rope_local_base_freq": 10000.0,
+                 "rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0},
+                 "sliding_attention": {"rope_type": "default"}}, "query_pre_attn_scalar": 8}
+                """),
+            utf8(
+                """
+                {"model_type": "phi3", "hidden_size": 64, "num_attention_heads": 8,
+                 "num_hidden_layers": 2, "partial_rotary_factor": 0.5, "rope_scaling":
+                 {"type": "longrope", "short_factor": [1, 1.5], "long_factor": [1, 2.5]}}
+                """),
+            utf8(
+                """
+                {"model_type": "chatglm", "hidden_size": 64, "num_attention_heads": 4,
+                 "num_layers": 2, "inner_hidden_size": 48, "position_encoding_2d": true,
+                 "padded_vocab_size": null, "kv_channels": 8, "rope_ratio": 1}
+                """),
+            utf8(
+                """
+                {"model_type": "falcon", "hidden_size": 64, "n_head": 4, "n_layer": 2,
+                 "new_decoder_architecture": true, "num_kv_heads": 2, "alibi": false}
                 """));
     Fuzz.run(
         "config",
         5,
-        BASE_BYTES,
+        CONFIG_BYTES,
         random -> {
           Mutator mutator = new Mutator(random);
           return Map.of("config.json", mutator.json(mutator.pick(sound), mutator.pick(sound)));

@@ -93,7 +93,7 @@ public final class Profile {
   }
 
   /** Returns what a missing field means, or null if nothing in particular. */
-  @Nullable Object defaultOf(String field) {
+  public @Nullable Object defaultOf(String field) {
     return defaults.get(field);
   }
 

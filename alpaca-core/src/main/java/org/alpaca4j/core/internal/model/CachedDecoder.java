@@ -262,8 +262,7 @@ final class CachedDecoder implements IncrementalDecoder {
         at += prompts[row].length;
         lasts[row] = at - 1;
         pads[row] = length - prompts[row].length;
-        numbered[row] =
-            SequencePositions.of(decoder.description().positions(), prompts[row]);
+        numbered[row] = SequencePositions.of(decoder.description().positions(), prompts[row]);
       }
       capacity = length + Math.min(steps, FIRST_STEPS);
       cache = allocate(rows, capacity);

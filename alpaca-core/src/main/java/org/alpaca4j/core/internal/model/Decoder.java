@@ -5,8 +5,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import com.google.common.base.Supplier;
-import com.google.common.base.Suppliers;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -54,7 +52,6 @@ public final class Decoder implements AutoCloseable {
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
   private final TorchProgram packing;
-  private final Supplier<TorchProgram> program;
   private final List<UnitLayout> units;
   private final long longestShared;
   private final NDArray zero;
@@ -66,7 +63,7 @@ public final class Decoder implements AutoCloseable {
   private final NDArray slopes;
   private final NDArray[] rotaryScales;
   private final NDArray[] frequencies;
-  private volatile @Nullable TorchProgram compiledProgram;
+  private @Nullable TorchProgram program;
 
   /**
    * Compiles the program.
@@ -99,9 +96,7 @@ public final class Decoder implements AutoCloseable {
     units = DecoderLayout.units(description, text);
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     packing =
-        TorchProgram.load(
-            device, Decoder.class, text.constants(), "positions.py", "packing.py");
-    program = Suppliers.memoize(() -> compile(device)); // generation has a program of its own
+        TorchProgram.load(device, Decoder.class, text.constants(), "positions.py", "packing.py");
     zero = onCpu(0f);
     one = onCpu(1f);
     nothing = manager.create(new float[0]);
@@ -124,19 +119,29 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
-  private TorchProgram compile(Device device) {
-    Map<String, Object> all = new HashMap<>(constants);
-    all.put("packed", TorchProgram.State.PACKED_MATRICES);
-    TorchProgram compiled = text.load(device, DecoderProgram.Purpose.TRAINING, all);
-    compiledProgram = compiled;
+  /** Compiled when it is first wanted: generation has a program of its own. */
+  private synchronized TorchProgram program() {
+    TorchProgram compiled = program;
+    if (compiled == null) {
+      Map<String, Object> all = new HashMap<>(constants);
+      all.put("packed", TorchProgram.State.PACKED_MATRICES);
+      compiled = text.load(manager.getDevice(), DecoderProgram.Purpose.TRAINING, all);
+      program = compiled;
+    }
     return compiled;
   }
 
-  /** How products with weights are computed; the order is that of linear.py's modes. */
+  /** How products with weights are computed; the numbers are those of linear.py. */
   private enum Mode {
-    FAST,
-    EXACT,
-    WIDE
+    FAST(0),
+    EXACT(1),
+    WIDE(2);
+
+    private final int number;
+
+    Mode(int number) {
+      this.number = number;
+    }
   }
 
   private static boolean isCpu(Device device) {
@@ -207,7 +212,9 @@ public final class Decoder implements AutoCloseable {
     return !slopes.isEmpty();
   }
 
-  /** Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys]. */
+  /**
+   * Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys].
+   */
   NDArray biases(NDManager scope, NDArray positions) {
     return packing.callForOne(scope, "alibi_biases", slopes, positions);
   }
@@ -463,7 +470,7 @@ public final class Decoder implements AutoCloseable {
   /** How products are computed: in training as fast as possible, else as transformers does. */
   NDArray mode(DType dtype, boolean exact) {
     boolean wide = dtype != DType.F32 && GemmBackend.widens(manager.getDevice(), dtype);
-    return numbers[(wide ? Mode.WIDE : exact ? Mode.EXACT : Mode.FAST).ordinal()];
+    return numbers[(wide ? Mode.WIDE : exact ? Mode.EXACT : Mode.FAST).number];
   }
 
   /** An argument of a unit by name; nothing if it has none such. */
@@ -489,10 +496,11 @@ public final class Decoder implements AutoCloseable {
    */
   public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding, DType dtype) {
     NDArray like = Tensors.zeros(scope, 1, dtype);
-    return program.get().callForOne(
-        scope,
-        "embed",
-        (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
+    return program()
+        .callForOne(
+            scope,
+            "embed",
+            (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
   }
 
   /** Adds the gradient of {@link #embed} to the embedding's gradients. */
@@ -510,7 +518,7 @@ public final class Decoder implements AutoCloseable {
             dx,
             accumulate ? one : zero,
             description.head().tied() ? one : zero);
-    program.get().run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
+    program().run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
   }
 
   private static NDArray[] with(NDArray[] last, NDArray... first) {
@@ -542,16 +550,17 @@ public final class Decoder implements AutoCloseable {
       PackedInput input,
       UnitTensors weights,
       boolean exact) {
-    return program.get().callForOne(
-        scope,
-        "forward",
-        x,
-        numbers[layer],
-        mode(weights.activations(), exact),
-        input.batch(isLast(layer)),
-        input.cos(),
-        input.sin(),
-        weights.arguments());
+    return program()
+        .callForOne(
+            scope,
+            "forward",
+            x,
+            numbers[layer],
+            mode(weights.activations(), exact),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments());
   }
 
   /** Returns whether a layer is a mixture of experts. */
@@ -566,16 +575,17 @@ public final class Decoder implements AutoCloseable {
    */
   public NDList layerRouting(
       NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
-    return program.get().call(
-        scope,
-        "forward_routing",
-        x,
-        numbers[layer],
-        mode(weights.activations(), false),
-        input.batch(isLast(layer)),
-        input.cos(),
-        input.sin(),
-        weights.arguments());
+    return program()
+        .call(
+            scope,
+            "forward_routing",
+            x,
+            numbers[layer],
+            mode(weights.activations(), false),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments());
   }
 
   /**
@@ -599,13 +609,14 @@ public final class Decoder implements AutoCloseable {
     for (int token : input.tokenOf()) {
       counts[token]++;
     }
-    return program.get().call(
-        scope,
-        "balance",
-        scope.create(counts),
-        scope.create(new double[] {factor}),
-        probabilities,
-        choices);
+    return program()
+        .call(
+            scope,
+            "balance",
+            scope.create(counts),
+            scope.create(new double[] {factor}),
+            probabilities,
+            choices);
   }
 
   /**
@@ -645,18 +656,19 @@ public final class Decoder implements AutoCloseable {
       UnitTensors weights,
       NDArray kept,
       NDArray scratch) {
-    return program.get().call(
-        scope,
-        "forward_keeping",
-        x,
-        numbers[layer],
-        mode(weights.activations(), false),
-        input.batch(isLast(layer)),
-        input.cos(),
-        input.sin(),
-        weights.arguments(),
-        kept,
-        scratch);
+    return program()
+        .call(
+            scope,
+            "forward_keeping",
+            x,
+            numbers[layer],
+            mode(weights.activations(), false),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments(),
+            kept,
+            scratch);
   }
 
   /**
@@ -722,10 +734,10 @@ public final class Decoder implements AutoCloseable {
                 kept,
                 scratch));
     if (extras == null) {
-      return program.get().callForOne(scope, "backward_recomputing", arguments.toArray());
+      return program().callForOne(scope, "backward_recomputing", arguments.toArray());
     }
     arguments.add(extras);
-    return program.get().callForOne(scope, "backward", arguments.toArray());
+    return program().callForOne(scope, "backward", arguments.toArray());
   }
 
   private NDArray[] normArguments(UnitTensors head) {
@@ -749,15 +761,17 @@ public final class Decoder implements AutoCloseable {
 
   /** Returns what the head's matrix is multiplied with: normed hidden states [tokens, width]. */
   public NDArray finalHidden(NDManager scope, NDArray x, UnitTensors head) {
-    return program.get().callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
+    return program().callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
   }
 
   /** Returns fp32 logits [tokens, vocabulary] of {@link #finalHidden}'s result. */
   public NDArray logits(NDManager scope, NDArray hidden, UnitTensors embedding, UnitTensors head) {
-    return program.get().callForOne(
-        scope,
-        "logits",
-        (Object[]) with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
+    return program()
+        .callForOne(
+            scope,
+            "logits",
+            (Object[])
+                with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
   }
 
   /**
@@ -783,10 +797,11 @@ public final class Decoder implements AutoCloseable {
       UnitTensors embedding,
       UnitTensors head) {
     NDArray[] weights = with(matrixArguments(embedding, head), normArguments(head));
-    return program.get().callForOne(
-        scope,
-        "head_loss",
-        (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
+    return program()
+        .callForOne(
+            scope,
+            "head_loss",
+            (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
   }
 
   /**
@@ -818,7 +833,8 @@ public final class Decoder implements AutoCloseable {
       mode(head.activations(), false),
       logits
     };
-    return program.get().call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
+    return program()
+        .call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
   }
 
   /** Returns a reader of sequences token by token, which uses a model's weights. */
@@ -827,10 +843,9 @@ public final class Decoder implements AutoCloseable {
   }
 
   @Override
-  public void close() {
-    TorchProgram compiled = compiledProgram;
-    if (compiled != null) {
-      compiled.close();
+  public synchronized void close() {
+    if (program != null) {
+      program.close();
     }
     packing.close();
     manager.close();

@@ -153,11 +153,8 @@ public record DecoderDescription(
 
     /** A tensor in another order; the shape is the file's. */
     public static Weight of(String name, Order order, long... shape) {
-      List<Long> sizes = new ArrayList<>();
-      for (long size : shape) {
-        sizes.add(size);
-      }
-      return new Weight(List.of(new FileTensor(name, List.copyOf(sizes), order)));
+      List<Long> sizes = shape.length == 1 ? List.of(shape[0]) : List.of(shape[0], shape[1]);
+      return new Weight(List.of(new FileTensor(name, sizes, order)));
     }
 
     /** Several, one below the other. */

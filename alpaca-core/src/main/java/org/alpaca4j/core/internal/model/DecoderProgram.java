@@ -1,6 +1,7 @@
 package org.alpaca4j.core.internal.model;
 
 import ai.djl.Device;
+import com.google.common.collect.ImmutableList;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -13,8 +14,8 @@ import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 
 /**
- * The torch program of a decoder: the blocks' files, and for each kind of layers the methods that its
- * recipe means. The same text serves training and generation.
+ * The torch program of a decoder: the blocks' files, and for each kind of layers the methods that
+ * its recipe means. The same text serves training and generation.
  */
 final class DecoderProgram {
   /** The files, in order. */
@@ -32,15 +33,15 @@ final class DecoderProgram {
   /** What a program is for: each leaves out what it does not need, as compiling takes its time. */
   enum Purpose {
     /** Layers forward and backward, and losses. */
-    TRAINING(List.of("loss.py", "decoder.py"), true, false),
+    TRAINING(ImmutableList.of("loss.py", "decoder.py"), true, false),
     /** Prompts and decoding steps. */
-    GENERATION(List.of("generation.py"), false, true);
+    GENERATION(ImmutableList.of("generation.py"), false, true);
 
-    private final List<String> files;
+    private final ImmutableList<String> files;
     private final boolean backward;
     private final boolean step;
 
-    Purpose(List<String> files, boolean backward, boolean step) {
+    Purpose(ImmutableList<String> files, boolean backward, boolean step) {
       this.files = files;
       this.backward = backward;
       this.step = step;
@@ -71,8 +72,10 @@ final class DecoderProgram {
     constants.put("kept_widths", kinds.stream().mapToLong(LayerProgram::keptWidth).toArray());
     constants.put("scratch_widths", kinds.stream().mapToLong(LayerProgram::scratchWidth).toArray());
     constants.put("states", kinds.stream().mapToLong(LayerProgram::states).toArray());
-    constants.put("scales", decoder.layers().stream().mapToDouble(l -> l.attention().scale()).toArray());
-    constants.put("windows", decoder.layers().stream().mapToLong(l -> l.attention().window()).toArray());
+    constants.put(
+        "scales", decoder.layers().stream().mapToDouble(l -> l.attention().scale()).toArray());
+    constants.put(
+        "windows", decoder.layers().stream().mapToLong(l -> l.attention().window()).toArray());
     constants.put("layer_eps", eps);
     constants.put("activated_width", width);
     constants.putAll(aroundLayers(decoder));

@@ -107,7 +107,7 @@ record LayerProgram(
   String text(Method method, int kind, List<String> lines) {
     List<String> all = new ArrayList<>();
     all.add(unpacked("weights", ""));
-    if (method == BACKWARD) {
+    if (method.equals(BACKWARD)) {
       all.add(unpacked("gradients", "d_"));
     }
     if (lines.stream().anyMatch(line -> line.contains(LayerBlocks.NOTHING))) {
@@ -115,7 +115,14 @@ record LayerProgram(
     }
     all.addAll(lines);
     String head =
-        "  def " + method.name() + "_" + kind + "(self, " + method.parameters() + ") -> " + method.result();
+        "  def "
+            + method.name()
+            + "_"
+            + kind
+            + "(self, "
+            + method.parameters()
+            + ") -> "
+            + method.result();
     return head + ":\n    " + String.join("\n    ", all) + "\n\n";
   }
 
