@@ -2,13 +2,18 @@ package org.alpaca4j.core.internal.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.ndarray.types.DataType;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
+import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -23,27 +28,26 @@ class LayerGradientTest {
   private static final int[] SOME = {0, 3, 4, 8, 13};
 
   /** Compiling a program takes longer than running it. */
-  private static final Map<Case, LayerProbe> PROBES = new HashMap<>();
+  private static final Map<String, LayerProbe> PROBES = new HashMap<>();
 
-  /** A layer of a decoder, and a name that makes it again. */
-  record Case(String name, long seed) {
-    RandomDecoder decoder() {
-      return RandomDecoder.of(name, seed);
+  /** A layer of a decoder. Its numbers are random; the message of a failure says which. */
+  record Case(String name, DecoderDescription decoder, int layer, boolean context) {
+    private static final long SEED = 1;
+
+    static Case of(String name) {
+      RandomDecoder decoder = RandomDecoder.of(name, SEED);
+      return new Case(name + ", seed " + SEED, decoder.build(), 0, decoder.context);
     }
 
     LayerProbe probe() {
-      return PROBES.computeIfAbsent(this, Case::compiled);
-    }
-
-    private LayerProbe compiled() {
-      RandomDecoder decoder = decoder();
-      long[][] segments = decoder.context ? LayerProbe.CONTEXTS : LayerProbe.TREE;
-      return new LayerProbe(decoder.build(), 0, segments);
+      LayerProbe probe = PROBES.computeIfAbsent(name, n -> new LayerProbe(decoder, layer));
+      probe.garbage = Double.NaN;
+      return probe.with(context ? LayerProbe.CONTEXTS : LayerProbe.TREE, DataType.FLOAT64);
     }
 
     @Override
     public String toString() {
-      return name + " (seed " + seed + ")";
+      return name;
     }
   }
 
@@ -54,62 +58,116 @@ class LayerGradientTest {
   }
 
   static Stream<Case> cases() {
-    return RandomDecoder.cases().stream().map(name -> new Case(name, 1));
+    return RandomDecoder.cases().stream().map(Case::of);
+  }
+
+  /** The layers of all families, one of each kind. */
+  static Stream<Case> families() {
+    List<Case> cases = new ArrayList<>();
+    SmallDecoders.all()
+        .forEach(
+            (name, decoder) -> {
+              Set<Object> kinds = new HashSet<>();
+              for (int layer = 0; layer < decoder.layers().size(); layer++) {
+                Attention attention = decoder.layers().get(layer).attention();
+                Object kind = List.of(attention.window(), attention.rotaries());
+                if (kinds.add(kind)) {
+                  boolean context = !(decoder.positions() instanceof Positions.Sequential);
+                  cases.add(new Case(name + ", layer " + layer, decoder, layer, context));
+                }
+              }
+            });
+    return cases.stream();
+  }
+
+  static Stream<Case> all() {
+    return Stream.concat(cases(), families());
   }
 
   @ParameterizedTest
-  @MethodSource("cases")
+  @MethodSource("all")
   void gradientsAreWhatFiniteDifferencesAre(Case layer) {
     LayerProbe probe = layer.probe();
     check(probe, layer, LayerProbe.ALL);
     check(probe, layer, SOME);
   }
 
-  static void check(LayerProbe probe, Object layer, int... chosen) {
+  /** Moves everything at once, each by as much as it matters; if that fails, one by one. */
+  private static void check(LayerProbe probe, Object layer, int... chosen) {
     LayerProbe.Numbers numbers = probe.random(3, chosen);
     LayerProbe.Gradients gradients = probe.backward(numbers, false, chosen);
-
-    Random random = new Random(4);
-    double norm = Math.sqrt(LayerProbe.dot(gradients.x(), gradients.x()));
+    double norm = norm(gradients.x());
     assertThat(norm).isGreaterThan(0.1);
-    List<double[]> all = new ArrayList<>(numbers.weights);
-    all.add(numbers.x);
-    for (int i = 0; i < all.size(); i++) {
-      boolean isInput = i == all.size() - 1;
-      double[] values = all.get(i);
-      double[] gradient = isInput ? gradients.x() : gradients.weights().get(i);
-      String name = isInput ? "x" : probe.layout.arguments().get(i).name();
-      double[] direction = LayerProbe.normal(random, values.length, 0, 1);
-      double expected = slope(probe, numbers, values, direction, chosen);
-      double actual = LayerProbe.dot(gradient, direction);
-      double scale = Math.sqrt(LayerProbe.dot(gradient, gradient)) + 1e-3 * norm;
-      assertThat(Math.abs(actual - expected) / scale)
-          .as(
-              "%s: gradient of %s along a direction, %s, and the difference, %s",
-              layer, name, actual, expected)
-          .isLessThan(TOLERANCE);
+
+    List<String> names = new ArrayList<>(List.of("x"));
+    List<double[]> values = new ArrayList<>(List.of(numbers.x));
+    List<double[]> slopes = new ArrayList<>(List.of(gradients.x()));
+    for (int i = 0; i < numbers.weights.size(); i++) {
+      names.add(probe.layout.arguments().get(i).name());
+      values.add(numbers.weights.get(i));
+      slopes.add(gradients.weights().get(i));
+    }
+    Random random = new Random(4);
+    List<double[]> directions = new ArrayList<>();
+    for (int i = 0; i < values.size(); i++) {
+      double size = Math.min(5, norm / norm(slopes.get(i)));
+      directions.add(LayerProbe.normal(random, values.get(i).length, 0, size));
+    }
+
+    if (error(probe, numbers, values, slopes, directions, chosen) > TOLERANCE) {
+      for (int i = 0; i < values.size(); i++) {
+        assertThat(
+                error(
+                    probe,
+                    numbers,
+                    List.of(values.get(i)),
+                    List.of(slopes.get(i)),
+                    List.of(directions.get(i)),
+                    chosen))
+            .as("%s: relative error of the gradient of %s", layer, names.get(i))
+            .isLessThan(TOLERANCE);
+      }
+      throw new AssertionError(layer + ": gradients are wrong along " + names);
     }
   }
 
-  private static double slope(
+  private static double norm(double[] values) {
+    return Math.sqrt(LayerProbe.dot(values, values));
+  }
+
+  /** The difference between the slope by gradients and by finite differences. */
+  private static double error(
       LayerProbe probe,
       LayerProbe.Numbers numbers,
-      double[] values,
-      double[] direction,
+      List<double[]> values,
+      List<double[]> gradients,
+      List<double[]> directions,
       int... chosen) {
-    double[] before = values.clone();
-    double[] results = new double[2];
-    for (int side = 0; side < 2; side++) {
-      double step = side == 0 ? STEP : -STEP;
-      Arrays.setAll(values, i -> before[i] + step * direction[i]);
-      results[side] = probe.objective(numbers, chosen);
+    double slope = 0;
+    double size = 1e-9;
+    for (int i = 0; i < values.size(); i++) {
+      slope += LayerProbe.dot(gradients.get(i), directions.get(i));
+      size += norm(gradients.get(i)) * norm(directions.get(i)) / Math.sqrt(values.get(i).length);
     }
-    System.arraycopy(before, 0, values, 0, before.length);
-    return (results[0] - results[1]) / (2 * STEP);
+    List<double[]> before = values.stream().map(double[]::clone).toList();
+    double difference = 0;
+    for (int side = 1; side >= -1; side -= 2) {
+      for (int i = 0; i < values.size(); i++) {
+        double[] from = before.get(i);
+        double[] direction = directions.get(i);
+        double step = side * STEP;
+        Arrays.setAll(values.get(i), j -> from[j] + step * direction[j]);
+      }
+      difference += side * probe.objective(numbers, chosen) / (2 * STEP);
+    }
+    for (int i = 0; i < values.size(); i++) {
+      System.arraycopy(before.get(i), 0, values.get(i), 0, before.get(i).length);
+    }
+    return Math.abs(slope - difference) / size;
   }
 
   @ParameterizedTest
-  @MethodSource("cases")
+  @MethodSource("all")
   void allWaysToComputeALayerAreOne(Case layer) {
     LayerProbe probe = layer.probe();
     for (int[] chosen : new int[][] {LayerProbe.ALL, SOME}) {
@@ -208,6 +266,24 @@ class LayerGradientTest {
           "without " + frozen,
           probe.backward(numbers, before, 0, false),
           new LayerProbe.Gradients(gradients.x(), expected));
+    }
+  }
+
+  /** A prompt's keys and values go into the cache; the tokens behind it are read one by one. */
+  @ParameterizedTest
+  @MethodSource("all")
+  void stepsGiveWhatTheForwardPassGives(Case layer) {
+    LayerProbe probe = layer.probe();
+    long context = layer.context() ? 4 : 0;
+    probe.with(new long[][] {{11, -1, context}}, DataType.FLOAT32);
+    LayerProbe.Numbers numbers = probe.random(10);
+    double[] output = probe.output(numbers);
+    int width = output.length / 11;
+
+    for (int prompt : new int[] {4, 10}) {
+      assertThat(probe.steps(numbers, prompt))
+          .usingComparatorWithPrecision(1e-4)
+          .containsExactly(Arrays.copyOfRange(output, prompt * width, output.length));
     }
   }
 

@@ -12,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.function.UnaryOperator;
 import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
 import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
 import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
@@ -48,44 +47,36 @@ final class LayerProbe implements AutoCloseable {
 
   final DecoderDescription description;
   final UnitLayout layout;
-  final DecoderProgram text;
   private final int layer;
-  private final DataType dtype;
-  private final long[][] segments;
   private final NDManager manager = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
   private final TorchProgram program;
-  private final int tokens;
+  private final DecoderProgram text;
   private final int width;
   private final int kind;
-  private final NDArray[] cos;
-  private final NDArray[] sin;
-  private final NDArray bias;
+  private NDManager examples;
+  private DataType dtype;
+  private long[][] segments;
+  private int tokens;
+  private NDArray[] cos;
+  private NDArray[] sin;
+  private NDArray bias;
 
   /** What the slabs hold before they are used. */
   double garbage = Double.NaN;
 
-  LayerProbe(DecoderDescription description, int layer, long[][] segments) {
-    this(description, layer, segments, DataType.FLOAT64, false, text -> text);
+  LayerProbe(DecoderDescription description, int layer) {
+    this(description, layer, false);
   }
 
   /**
    * Compiles the program.
    *
-   * @param kernel whether the CPU's fused attention is used for all but contexts
-   * @param change applied to the layers' text
+   * @param kernel whether the CPU's fused attention is used where it can be
    */
-  LayerProbe(
-      DecoderDescription description,
-      int layer,
-      long[][] segments,
-      DataType dtype,
-      boolean kernel,
-      UnaryOperator<String> change) {
+  LayerProbe(DecoderDescription description, int layer, boolean kernel) {
     Torch.initialize();
     this.description = description;
     this.layer = layer;
-    this.dtype = dtype;
-    this.segments = segments;
     text = new DecoderProgram(description);
     layout = DecoderLayout.units(description, text).get(1 + layer);
     Map<String, Object> constants = new HashMap<>(text.constants());
@@ -101,12 +92,20 @@ final class LayerProbe implements AutoCloseable {
     for (String file : List.of("loss.py", "decoder.py", "packing.py", "probe.py")) {
       texts.add(TorchProgram.read(DecoderProgram.class, file));
     }
-    texts.add("# methods\n" + change.apply(text.layerText(true, true)));
+    texts.add("# methods\n" + text.layerText(true, true));
     program = TorchProgram.load(Device.cpu(), "layer", constants, texts);
-    tokens = (int) Arrays.stream(segments).mapToLong(segment -> segment[0]).sum();
     width = description.hiddenSize();
     kind = (int) ((long[]) text.constants().get("kinds"))[layer];
+    examples = manager.newSubManager();
+  }
 
+  /** Sets the examples, and the type of all numbers. */
+  LayerProbe with(long[][] changed, DataType type) {
+    segments = changed;
+    dtype = type;
+    examples.close();
+    examples = manager.newSubManager();
+    tokens = (int) Arrays.stream(segments).mapToLong(segment -> segment[0]).sum();
     float[] positions = positions();
     cos = new NDArray[description.rotaries().size()];
     sin = new NDArray[cos.length];
@@ -114,16 +113,17 @@ final class LayerProbe implements AutoCloseable {
       Rotary rotary = description.rotaries().get(i);
       NDList tables =
           program.call(
-              manager,
+              examples,
               "rotary_tables",
-              manager.create(rotary.blockPositions() ? blocks() : positions),
+              examples.create(rotary.blockPositions() ? blocks() : positions),
               frequencies(rotary),
-              manager.create((float) rotary.scaling().attentionScaling()),
-              manager.zeros(new Shape(1), dtype));
+              examples.create((float) rotary.scaling().attentionScaling()),
+              examples.zeros(new Shape(1), dtype));
       cos[i] = tables.get(0);
       sin[i] = tables.get(1);
     }
     bias = biases();
+    return this;
   }
 
   private NDArray frequencies(Rotary rotary) {
@@ -131,7 +131,7 @@ final class LayerProbe implements AutoCloseable {
         rotary
             .scaling()
             .inverseFrequencies(rotary.theta(), rotary.dims(), description.maxPositions(), tokens);
-    return manager.create(row, new Shape(1, row.length));
+    return examples.create(row, new Shape(1, row.length));
   }
 
   private float[] positions() {
@@ -163,17 +163,17 @@ final class LayerProbe implements AutoCloseable {
   private NDArray biases() {
     Alibi alibi = attention().alibi();
     if (alibi == null) {
-      return manager.create(new float[0], new Shape(0, 0));
+      return examples.create(new float[0], new Shape(0, 0));
     }
     float[] all = new float[tokens];
     for (int i = 0; i < tokens; i++) {
       all[i] = i;
     }
     return program.callForOne(
-        manager,
+        examples,
         "alibi_biases",
-        manager.create(Decoder.alibiSlopes(attention().heads())),
-        manager.create(all));
+        examples.create(Decoder.alibiSlopes(attention().heads())),
+        examples.create(all));
   }
 
   private Attention attention() {

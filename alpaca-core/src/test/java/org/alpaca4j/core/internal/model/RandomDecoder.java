@@ -212,6 +212,20 @@ final class RandomDecoder {
     return decoder;
   }
 
+  /** Makes the decoder of a layer that has as little as possible in common with Llama's. */
+  static RandomDecoder everythingElse() {
+    RandomDecoder decoder = new RandomDecoder(1);
+    decoder.qkvBias = decoder.outputBias = decoder.mlpBias = true;
+    decoder.headNorm(Norm.Kind.LAYER, true, true, Span.PROJECTION, true);
+    decoder.norms(Norm.Kind.LAYER, true, true);
+    decoder.rotary(new Turn(0, 2, true, false), new Turn(2, 2, false, false));
+    decoder.window(4, 30);
+    decoder.activation(Activation.GELU_TANH, true);
+    decoder.experts(true, true, true);
+    decoder.parallel(0.5, 2);
+    return decoder;
+  }
+
   int between(int low, int high) {
     return low + random.nextInt(high - low + 1);
   }
