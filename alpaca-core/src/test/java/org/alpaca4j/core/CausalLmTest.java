@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.junit.jupiter.api.Test;
@@ -169,7 +170,7 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Path saved = path("saved");
     try (CausalLm model = CausalLm.load(path)) {
-      Tensors.fillNormal(model.internals().embedding().flat(UnitLayout.DECAYED), 1e5, 1);
+      Tensors.fillNormal(Internals.loaded(model).embedding().flat(UnitLayout.DECAYED), 1e5, 1);
       assertThatThrownBy(() -> model.save(CheckpointWriter.builder(saved), DType.F16))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("'" + EMBEDDING + "'")
@@ -230,6 +231,24 @@ class CausalLmTest {
         .isEqualTo(json.readTree(path.resolve("config.json").toFile()));
     assertThat(saved.resolve("generation_config.json"))
         .hasSameBinaryContentAs(path.resolve("generation_config.json"));
+  }
+
+  @Test
+  void aModelWhoseTokenizerIsSentencePieceAloneHasAndSavesIt() throws Exception {
+    Path path = new RandomCheckpoint(llama()).write(path("model"));
+    Files.write(path.resolve("tokenizer.model"), SentencePieceModels.hello().toBytes());
+    Path saved = path("saved");
+
+    int[] ids;
+    try (CausalLm model = CausalLm.load(path)) {
+      ids = model.tokenizer().encodeIds("hello", true);
+      model.save(saved);
+    }
+
+    assertThat(saved.resolve("tokenizer.model")).exists();
+    try (CausalLm again = CausalLm.load(saved)) {
+      assertThat(again.tokenizer().encodeIds("hello", true)).isEqualTo(ids);
+    }
   }
 
   @Test
@@ -395,10 +414,10 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Files.writeString(
         path.resolve("config.json"),
-        "{\"architectures\": [\"GPTNeoXForCausalLM\"], \"model_type\": \"gpt_neox\"}");
+        "{\"architectures\": [\"MambaForCausalLM\"], \"model_type\": \"mamba\"}");
     assertThatThrownBy(() -> CausalLm.load(path))
         .isInstanceOf(UnsupportedModelException.class)
-        .hasMessageContaining("gpt_neox");
+        .hasMessageContaining("mamba");
   }
 
   @ParameterizedTest
@@ -486,12 +505,12 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     try (CausalLm model = CausalLm.load(path);
         NDManager scope = NDManager.newBaseManager()) {
-      int own = model.internals().manager().getManagedArrays().size();
+      int own = Internals.loaded(model).manager().getManagedArrays().size();
       List<NDArray> results = new ArrayList<>();
       for (int i = 0; i < 10; i++) {
         results.add(model.logits(scope, IDS));
       }
-      assertThat(model.internals().manager().getManagedArrays()).hasSize(own);
+      assertThat(Internals.loaded(model).manager().getManagedArrays()).hasSize(own);
       assertThat(scope.getManagedArrays()).containsExactlyInAnyOrderElementsOf(results);
     }
   }
@@ -501,7 +520,7 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     CausalLm model = CausalLm.load(path);
     List<NDArray> weights =
-        model.internals().units().stream()
+        Internals.loaded(model).units().stream()
             .flatMap(unit -> Stream.of(unit.flat(0), unit.flat(1)))
             .toList();
     assertThat(weights).noneMatch(NDArray::isReleased);

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -127,7 +128,7 @@ class GeneratorTest {
       second.generator().prepare();
       int[] before = second.generator().generate(PROMPT, GREEDY).ids();
 
-      Tensors.fillNormal(second.internals().layer(0).flat(0), 0.4, 3);
+      Tensors.fillNormal(Internals.loaded(second).layer(0).flat(0), 0.4, 3);
 
       assertThat(second.generator().generate(PROMPT, GREEDY).ids()).isNotEqualTo(before);
     }

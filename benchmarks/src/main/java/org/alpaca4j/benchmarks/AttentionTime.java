@@ -3,9 +3,13 @@ package org.alpaca4j.benchmarks;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.model.Decoder;
+import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -15,59 +19,96 @@ import org.alpaca4j.core.internal.torch.TorchProgram;
 final class AttentionTime implements AutoCloseable {
   private static final int RUNS = 3;
 
-  private final ModelConfig config;
+  private final Decoder decoder;
   private final DType dtype;
   private final NDManager manager = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
   private final TorchProgram program;
 
-  AttentionTime(LlamaDecoder decoder, DType dtype) {
-    config = decoder.config();
+  AttentionTime(Decoder decoder, DType dtype) {
+    this.decoder = decoder;
     this.dtype = dtype;
     program =
         TorchProgram.load(
             Device.cpu(),
-            LlamaDecoder.class,
+            Decoder.class,
             decoder.constants(),
-            "llama.py",
+            "attention.py",
+            "linear.py",
             "/org/alpaca4j/benchmarks/attention.py");
   }
 
   /** Seconds of all layers' attention, forward in [0] and backward in [1]. */
   double[] seconds(PackedInput input) {
+    Map<List<Number>, double[]> alike = new HashMap<>();
+    double[] sum = new double[2];
+    for (DecoderDescription.Layer layer : decoder.description().layers()) {
+      Attention attention = layer.attention();
+      List<Number> settings =
+          List.of(
+              attention.heads(),
+              attention.kvHeads(),
+              attention.headDim(),
+              attention.window(),
+              attention.scale(),
+              attention.softcap());
+      double[] one = alike.computeIfAbsent(settings, key -> seconds(input, attention));
+      sum[0] += one[0];
+      sum[1] += one[1];
+    }
+    return sum;
+  }
+
+  private double[] seconds(PackedInput input, Attention attention) {
     long tokens = input.tokens();
-    long heads = config.numAttentionHeads();
-    long dim = config.headDim();
-    long all = heads + 2L * config.numKeyValueHeads();
+    long width = (long) attention.heads() * attention.headDim();
+    long all = width + 2L * attention.kvHeads() * attention.headDim();
     double forward = Double.MAX_VALUE;
     double backward = Double.MAX_VALUE;
     try (NDManager scope = manager.newSubManager()) {
-      NDArray qkv = normal(scope, tokens * all * dim, tokens, all, dim);
-      NDArray out = normal(scope, tokens * heads * dim, tokens, heads * dim);
-      NDArray gradient = normal(scope, tokens * heads * dim, tokens, heads * dim);
-      NDArray window = scope.create(new long[] {config.slidingWindow(0).orElse(0)});
+      NDArray qkv = normal(scope, tokens, all);
+      NDArray out = normal(scope, tokens, width);
+      NDArray gradient = normal(scope, tokens, width);
+      NDArray sizes =
+          scope.create(
+              new long[] {
+                attention.heads(), attention.kvHeads(), attention.headDim(), attention.window()
+              });
+      NDArray reals = scope.create(new double[] {attention.scale(), attention.softcap()});
+      NDArray mode = scope.create(new long[] {0});
+      NDArray segments = input.segments();
+      NDArray bias = input.bias();
       for (int run = 0; run < RUNS; run++) {
         try (NDManager step = scope.newSubManager()) {
           long start = System.nanoTime();
           NDArray[] lse =
               program
-                  .call(step, "timed_attention", qkv, input.segments(), window, out)
+                  .call(step, "timed_attention", qkv, segments, bias, sizes, reals, mode, out)
                   .toArray(new NDArray[0]);
           long middle = System.nanoTime();
           program.call(
-              step, "timed_attention_backward", gradient, qkv, input.segments(), window, out, lse);
+              step,
+              "timed_attention_backward",
+              gradient,
+              qkv,
+              segments,
+              bias,
+              sizes,
+              reals,
+              mode,
+              out,
+              lse);
           forward = Math.min(forward, (middle - start) / 1e9);
           backward = Math.min(backward, (System.nanoTime() - middle) / 1e9);
         }
       }
     }
-    int layers = config.numHiddenLayers();
-    return new double[] {layers * forward, layers * backward};
+    return new double[] {forward, backward};
   }
 
-  private NDArray normal(NDManager scope, long elements, long... shape) {
-    NDArray flat = Tensors.empty(scope, elements, dtype);
-    Tensors.fillNormal(flat, 1, elements);
-    return Tensors.view(scope, flat, 0, shape);
+  private NDArray normal(NDManager scope, long rows, long columns) {
+    NDArray flat = Tensors.empty(scope, rows * columns, dtype);
+    Tensors.fillNormal(flat, 1, rows + columns);
+    return Tensors.view(scope, flat, 0, rows, columns);
   }
 
   @Override

@@ -13,7 +13,8 @@ import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.Tokenizer;
-import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -152,7 +153,7 @@ public final class TrainingStep implements Callable<Integer> {
     double attentionBackward = 0;
     double gigaFlops = 0;
     List<Integer> computed = new ArrayList<>();
-    LlamaDecoder decoder = (LlamaDecoder) lm.internals().decoder();
+    Decoder decoder = Internals.loaded(lm).decoder();
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
         GemmFloor floor = new GemmFloor(lm.config(), precision.precision.dtype());
         AttentionTime attention = new AttentionTime(decoder, precision.precision.dtype())) {
@@ -196,7 +197,7 @@ public final class TrainingStep implements Callable<Integer> {
     double optimizer = clock.spent("adamw");
     double copies = clock.spent("copy");
     double norm = clock.spent("squared_norm");
-    double embedding = clock.spent("embed", "embed_backward", "rotary");
+    double embedding = clock.spent("embed", "embed_backward", "rotary_tables");
     Map<String, Double> parts = new LinkedHashMap<>();
     parts.put("layers: matrix products (floor)", layerProducts);
     parts.put("head: matrix products (floor)", headProducts);
@@ -222,7 +223,7 @@ public final class TrainingStep implements Callable<Integer> {
 
   /** The examples of a step, in sequential order, as the decoder computes them. */
   private PackedInput packed(
-      NDManager scope, LlamaDecoder decoder, SupervisedDataset dataset, int step) {
+      NDManager scope, Decoder decoder, SupervisedDataset dataset, int step) {
     int stepsPerEpoch = (dataset.size() + batch - 1) / batch;
     int from = step % stepsPerEpoch * batch;
     int to = Math.min(from + batch, dataset.size());

@@ -7,7 +7,8 @@ import ai.djl.ndarray.NDManager;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.internal.model.LlamaDecoder;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,7 +33,7 @@ class PartsTest {
       names = {"F32", "BF16"})
   void attentionRunsAlone(DType dtype) {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
-        LlamaDecoder decoder = new LlamaDecoder(CONFIG, Device.cpu());
+        Decoder decoder = new Decoder(Internals.description(CONFIG), Device.cpu());
         AttentionTime attention = new AttentionTime(decoder, dtype)) {
       PackedInput input =
           decoder.pack(scope, IntStream.range(0, 8).toArray(), new int[] {5, 3}, null, dtype);

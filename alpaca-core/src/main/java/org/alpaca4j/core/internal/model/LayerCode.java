@@ -1,24 +1,24 @@
 package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Set;
 
 /**
- * Lines of a straight torch program that compute in a slab of scratch memory. A buffer is free again
- * behind the last line that names it, or one of its other names; then others may lie there.
+ * Lines of a straight torch program that compute in a slab of scratch memory. A buffer is free
+ * again behind the last line that names it, or one of its other names; then others may lie there.
  *
- * <p>Offsets and sizes count in tokens' widths: a buffer [rows, width] at offset o begins at element
- * {@code o * tokens}, so that a plan holds for any number of tokens.
+ * <p>Offsets and sizes count in tokens' widths: a buffer [rows, width] at offset o begins at
+ * element {@code o * tokens}, so that a plan holds for any number of tokens.
  */
 final class LayerCode {
-  private static final Pattern PLACE = Pattern.compile("@(\\w+)@");
-
   private final List<String> lines = new ArrayList<>();
+  private final List<Set<String>> named = new ArrayList<>();
   private final Map<String, Buffer> buffers = new LinkedHashMap<>();
   private long size;
 
@@ -44,6 +44,7 @@ final class LayerCode {
   /** Adds a line of the method's body. */
   void line(String text) {
     lines.add(text);
+    named.add(words(text));
   }
 
   /**
@@ -55,14 +56,18 @@ final class LayerCode {
    * @param perToken elements for each token, of which all rows are made
    */
   String scratch(String name, String rows, long columns, long perToken) {
-    buffers.put(name, new Buffer(name, rows, columns, perToken, lines.size()));
+    Buffer before = buffers.put(name, new Buffer(name, rows, columns, perToken, lines.size()));
+    if (before != null) {
+      throw new IllegalStateException("two buffers are called " + name);
+    }
     return "@" + name + "@";
   }
 
   /** Says that a variable is, or may be, the memory of one that an expression names. */
   void alias(String variable, String expression) {
+    Set<String> words = words(expression);
     for (Buffer buffer : buffers.values()) {
-      if (buffer.names.stream().anyMatch(name -> mentions(expression, name))) {
+      if (!Collections.disjoint(words, buffer.names)) {
         buffer.names.add(variable);
       }
     }
@@ -70,19 +75,30 @@ final class LayerCode {
 
   /** Returns whether any line names a variable. */
   boolean names(String variable) {
-    return lines.stream().anyMatch(line -> mentions(line, variable));
+    return named.stream().anyMatch(names -> names.contains(variable));
   }
 
-  private static boolean mentions(String line, String variable) {
-    return Pattern.compile("\\b" + variable + "\\b").matcher(line.replace('@', ' ')).find();
+  /** Returns the words of a line. */
+  private static Set<String> words(String line) {
+    Set<String> words = new HashSet<>();
+    int start = -1;
+    for (int i = 0; i <= line.length(); i++) {
+      boolean inWord = i < line.length() && Character.isJavaIdentifierPart(line.charAt(i));
+      if (inWord && start < 0) {
+        start = i;
+      } else if (!inWord && start >= 0) {
+        words.add(line.substring(start, i));
+        start = -1;
+      }
+    }
+    return words;
   }
 
   /** Returns the lines, with places for all scratch buffers. */
   List<String> planned() {
     for (Buffer buffer : buffers.values()) {
       for (int i = buffer.first; i < lines.size(); i++) {
-        String line = lines.get(i);
-        if (buffer.names.stream().anyMatch(name -> mentions(line, name))) {
+        if (!Collections.disjoint(named.get(i), buffer.names)) {
           buffer.last = i;
         }
       }
@@ -95,7 +111,8 @@ final class LayerCode {
     }
     Map<String, String> buffersOf = new HashMap<>();
     buffers.forEach(
-        (name, buffer) -> buffersOf.put(name, buffer("scratch", buffer.offset, buffer.rows, buffer.columns)));
+        (name, buffer) ->
+            buffersOf.put(name, buffer("scratch", buffer.offset, buffer.rows, buffer.columns)));
     return lines.stream().map(line -> filled(line, buffersOf)).toList();
   }
 
@@ -116,13 +133,13 @@ final class LayerCode {
     buffer.offset = offset;
   }
 
-  private static String filled(String line, Map<String, String> buffersOf) {
-    Matcher matcher = PLACE.matcher(line);
-    StringBuilder text = new StringBuilder();
-    while (matcher.find()) {
-      matcher.appendReplacement(text, Matcher.quoteReplacement(buffersOf.get(matcher.group(1))));
+  /** Puts buffers in the place of {@code @name@}. */
+  private static String filled(String line, Map<String, String> buffers) {
+    String[] parts = line.split("@", -1);
+    for (int i = 1; i < parts.length; i += 2) {
+      parts[i] = buffers.get(parts[i]);
     }
-    return matcher.appendTail(text).toString();
+    return String.join("", parts);
   }
 
   /** Returns the program's expression for a part of a slab. */

@@ -70,8 +70,7 @@ class ModelParityIT {
     try (Checkpoint checkpoint = Checkpoint.open(folder);
         Checkpoint reference = Checkpoint.open(folder.resolve("reference.safetensors"));
         LoadedModel model =
-            LoadedModel.load(
-                checkpoint, checkpoint.config(), Device.cpu(), DType.F32, DType.F32);
+            LoadedModel.load(checkpoint, checkpoint.config(), Device.cpu(), DType.F32, DType.F32);
         NDManager scope = model.manager().newSubManager()) {
       Rows rows = Rows.of(reference, "");
       Rows left = Rows.of(reference, "left.");
@@ -262,7 +261,8 @@ class ModelParityIT {
       for (int token = 0; token < padded.length; token++) {
         for (int i = 0; i < width; i++) {
           double difference =
-              Math.abs(values[input.tokenOf()[token] * width + i] - theirs[padded[token] * width + i]);
+              Math.abs(
+                  values[input.tokenOf()[token] * width + i] - theirs[padded[token] * width + i]);
           largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
         }
       }

@@ -42,7 +42,7 @@ class PrefixTreeTest {
     int token = 0;
     for (int[] example : examples) {
       for (int position = 0; position < example.length; position++, token++) {
-        int row = tree.rows()[token];
+        int row = tree.tokenOf()[token];
         assertThat(tree.ids()[row]).isEqualTo(example[position]);
         assertThat(tree.positions()[row]).isEqualTo(position);
         if (position == 0) {
@@ -50,9 +50,9 @@ class PrefixTreeTest {
         } else if (row == firsts[segmentOf[row]]) {
           long parent = segments[2 * segmentOf[row] + 1];
           int lastOfParent = (int) (firsts[(int) parent] + segments[2 * (int) parent] - 1);
-          assertThat(tree.rows()[token - 1]).isEqualTo(lastOfParent);
+          assertThat(tree.tokenOf()[token - 1]).isEqualTo(lastOfParent);
         } else {
-          assertThat(tree.rows()[token - 1]).isEqualTo(row - 1);
+          assertThat(tree.tokenOf()[token - 1]).isEqualTo(row - 1);
         }
       }
     }

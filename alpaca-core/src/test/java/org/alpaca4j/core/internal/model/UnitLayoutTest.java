@@ -6,6 +6,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.DecoderDescription.Order;
+import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 import org.alpaca4j.core.internal.model.UnitLayout.Argument;
 import org.alpaca4j.core.internal.model.UnitLayout.Parameter;
 import org.junit.jupiter.api.Test;
@@ -17,29 +20,30 @@ class UnitLayoutTest {
   @Test
   void parametersFollowOneAnotherInTheirFlat() {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
-    assertThat(builder.vector("norm", 4)).isZero();
-    assertThat(builder.matrix("o", 4, 6)).isEqualTo(1);
-    assertThat(builder.stacked(List.of("q", "k"), List.of(6L, 2L), 4)).isEqualTo(2);
-    assertThat(builder.concatenated(List.of("q.bias", "k.bias"), List.of(6L, 2L))).isEqualTo(3);
+    builder.add("norm", Weight.of("n", 4), false);
+    builder.add("output", Weight.of("o", new Order.Transposed(), 6, 4), true);
+    builder.add("qk", Weight.stacked(Weight.of("q", 6, 4), Weight.of("k", 2, 4)), true);
+    builder.add("qk_bias", Weight.stacked(Weight.of("q.bias", 6), Weight.of("k.bias", 2)), false);
 
     UnitLayout layout = builder.build();
 
     int matrices = UnitLayout.DECAYED;
     int vectors = UnitLayout.PLAIN;
+    Order same = new Order.Same();
     assertThat(layout.parameters())
         .containsExactly(
-            new Parameter("norm", List.of(4L), vectors, 0),
-            new Parameter("o", List.of(4L, 6L), matrices, 0),
-            new Parameter("q", List.of(6L, 4L), matrices, 24),
-            new Parameter("k", List.of(2L, 4L), matrices, 48),
-            new Parameter("q.bias", List.of(6L), vectors, 4),
-            new Parameter("k.bias", List.of(2L), vectors, 10));
+            new Parameter("n", List.of(4L), same, vectors, 0),
+            new Parameter("o", List.of(6L, 4L), new Order.Transposed(), matrices, 0),
+            new Parameter("q", List.of(6L, 4L), same, matrices, 24),
+            new Parameter("k", List.of(2L, 4L), same, matrices, 48),
+            new Parameter("q.bias", List.of(6L), same, vectors, 4),
+            new Parameter("k.bias", List.of(2L), same, vectors, 10));
     assertThat(layout.arguments())
         .containsExactly(
-            new Argument(List.of(4L), vectors, 0),
-            new Argument(List.of(4L, 6L), matrices, 0),
-            new Argument(List.of(8L, 4L), matrices, 24),
-            new Argument(List.of(8L), vectors, 4));
+            new Argument("norm", List.of(4L), vectors, 0),
+            new Argument("output", List.of(4L, 6L), matrices, 0),
+            new Argument("qk", List.of(8L, 4L), matrices, 24),
+            new Argument("qk_bias", List.of(8L), vectors, 4));
     assertThat(layout.elements()).containsExactly(56L, 12L);
   }
 
@@ -137,6 +141,7 @@ class UnitLayoutTest {
     if (biases) {
       config.attentionBias(true).mlpBias(true);
     }
-    return LlamaLayout.of(config.build()).units();
+    DecoderDescription decoder = Internals.description(config.build());
+    return DecoderLayout.units(decoder, new DecoderProgram(decoder));
   }
 }

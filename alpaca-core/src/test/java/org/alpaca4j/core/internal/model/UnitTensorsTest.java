@@ -11,8 +11,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
-import java.util.List;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 import org.alpaca4j.core.internal.torch.Fill;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -29,9 +29,9 @@ class UnitTensorsTest {
 
   private static UnitLayout layout() {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
-    builder.vector("norm", 2);
-    builder.stacked(List.of("q", "k"), List.of(2L, 1L), 2);
-    builder.vector("bias", 3);
+    builder.add("norm", Weight.of("norm", 2), false);
+    builder.add("qk", Weight.stacked(Weight.of("q", 2, 2), Weight.of("k", 1, 2)), true);
+    builder.add("bias", Weight.of("bias", 3), false);
     return builder.build();
   }
 
@@ -53,32 +53,32 @@ class UnitTensorsTest {
         .extracting(NDArray::getShape)
         .containsExactly(new Shape(2), new Shape(3, 2), new Shape(3));
 
-    Fill.with(unit.argument(0), 1);
+    Fill.with(unit.argument("norm"), 1);
     Fill.with(unit.parameter(scope, LAYOUT.parameters().get(2)), 2);
-    Fill.with(unit.argument(2), 3);
+    Fill.with(unit.argument("bias"), 3);
 
     assertThat(unit.flat(UnitLayout.DECAYED).toFloatArray()).containsExactly(0, 0, 0, 0, 2, 2);
     assertThat(unit.flat(UnitLayout.PLAIN).toFloatArray()).containsExactly(1, 1, 3, 3, 3);
-    assertThat(unit.argument(1).toFloatArray()).containsExactly(0, 0, 0, 0, 2, 2);
+    assertThat(unit.argument("qk").toFloatArray()).containsExactly(0, 0, 0, 0, 2, 2);
     Fill.with(unit.flat(UnitLayout.DECAYED), 4);
-    assertThat(unit.argument(1).toFloatArray()).containsOnly(4);
+    assertThat(unit.argument("qk").toFloatArray()).containsOnly(4);
   }
 
   @Test
   void copyingConvertsTheTypeAndLeavesTheSourceAlone() {
     UnitTensors single = UnitTensors.zeros(scope, LAYOUT, DType.F32);
-    Fill.with(single.argument(1), 1.00390625);
-    Fill.with(single.argument(2), -3);
+    Fill.with(single.argument("qk"), 1.00390625);
+    Fill.with(single.argument("bias"), -3);
     UnitTensors half = UnitTensors.empty(scope, LAYOUT, DType.BF16, DType.F32);
 
     half.copyFrom(single);
 
     UnitTensors back = UnitTensors.zeros(scope, LAYOUT, DType.F32);
     back.copyFrom(half);
-    assertThat(back.argument(0).toFloatArray()).containsOnly(0);
-    assertThat(back.argument(1).toFloatArray()).containsOnly(1);
-    assertThat(back.argument(2).toFloatArray()).containsOnly(-3);
-    assertThat(single.argument(1).toFloatArray()).containsOnly(1.00390625f);
+    assertThat(back.argument("norm").toFloatArray()).containsOnly(0);
+    assertThat(back.argument("qk").toFloatArray()).containsOnly(1);
+    assertThat(back.argument("bias").toFloatArray()).containsOnly(-3);
+    assertThat(single.argument("qk").toFloatArray()).containsOnly(1.00390625f);
   }
 
   @ParameterizedTest
@@ -87,7 +87,7 @@ class UnitTensorsTest {
       names = {"F32", "BF16", "F16"})
   void aParameterIsWrittenInAnyWeightType(DType dtype) throws IOException {
     UnitTensors unit = UnitTensors.zeros(scope, LAYOUT, DType.F32);
-    Fill.with(unit.argument(1), -1);
+    Fill.with(unit.argument("qk"), -1);
     Fill.with(unit.parameter(scope, LAYOUT.parameters().get(1)), 0.5);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
 
@@ -106,11 +106,11 @@ class UnitTensorsTest {
   void aParameterOfMoreThanOnePieceIsWrittenWhole() throws IOException {
     long columns = (1 << 22) + 3;
     UnitLayout.Builder builder = new UnitLayout.Builder("large");
-    builder.matrix("before", 1, 5);
-    builder.matrix("large", 1, columns);
+    builder.add("before", Weight.of("before", 1, 5), true);
+    builder.add("large", Weight.of("large", 1, columns), true);
     UnitLayout layout = builder.build();
     try (UnitTensors unit = UnitTensors.zeros(scope, layout, DType.BF16)) {
-      Fill.with(Tensors.view(scope, unit.argument(1).reshape(-1), columns - 4, 4), 1);
+      Fill.with(Tensors.view(scope, unit.argument("large").reshape(-1), columns - 4, 4), 1);
       ByteArrayOutputStream out = new ByteArrayOutputStream();
 
       unit.write(layout.parameters().get(1), DType.BF16, Channels.newChannel(out));
@@ -128,8 +128,8 @@ class UnitTensorsTest {
   @Test
   void matricesMayLieInATensorThatIsThereAlready() {
     NDArray room = Tensors.zeros(scope, 10, DType.F32);
-    try (UnitTensors unit = UnitTensors.over(scope, LAYOUT, room)) {
-      Fill.with(unit.argument(1), 5);
+    try (UnitTensors unit = UnitTensors.over(scope, LAYOUT, room, DType.F32)) {
+      Fill.with(unit.argument("qk"), 5);
       assertThat(unit.flat(UnitLayout.PLAIN).getShape()).isEqualTo(new Shape(5));
     }
     assertThat(room.toFloatArray()).containsExactly(5, 5, 5, 5, 5, 5, 0, 0, 0, 0);

@@ -11,6 +11,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -136,6 +137,13 @@ class TorchProgramTest {
   }
 
   @Test
+  void aListOfRealNumbersArrivesToTheLastBit() {
+    double[] values = {0, -0.0, 1e-6, -1.0 / 3, Double.MIN_VALUE, Double.POSITIVE_INFINITY};
+    assertThat(constant("reals", "a_real_list", values).toDoubleArray()).containsExactly(values);
+    assertThat(constant("reals", "a_real_list", new double[0]).isEmpty()).isTrue();
+  }
+
+  @Test
   void aProgramKeepsItsStateBetweenCallsAndSharesItWithNoOther() {
     try (TorchProgram one = program(Map.of());
         TorchProgram two = program(Map.of())) {
@@ -157,6 +165,7 @@ class TorchProgramTest {
     constants.put("a_truth", true);
     constants.put("a_text", "text");
     constants.put("a_list", new long[] {7});
+    constants.put("a_real_list", new double[] {0.25});
     constants.put("kept", TorchProgram.State.TENSORS);
     constants.putAll(given);
     return TorchProgram.load(Device.cpu(), TorchProgramTest.class, constants, "constants.py");
@@ -166,7 +175,7 @@ class TorchProgramTest {
   void aConstantOfAnotherTypeIsRefused() {
     assertThatThrownBy(() -> constant("whole", "a_whole", 3))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("Long, Double, Boolean, String, long[] or State")
+        .hasMessageContaining("Long, Double, Boolean, String, long[], double[] or State")
         .hasMessageContaining("Integer");
   }
 
@@ -203,8 +212,16 @@ class TorchProgramTest {
   @Test
   void anUnknownMethodIsRefused() {
     assertThatThrownBy(() -> calls.call(scope, "unknown", scope.create(1f)))
-        .isInstanceOf(EngineException.class)
-        .hasMessageContaining("unknown");
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("calls.py.unknown: no such method of 1 tensors and lists");
+  }
+
+  @Test
+  void aMethodWithOtherArgumentsIsRefused() {
+    NDArray x = scope.create(1f);
+    assertThatThrownBy(() -> calls.call(scope, "doubled", x, x))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("calls.py.doubled: no such method of 2 tensors and lists");
   }
 
   @Test
@@ -244,38 +261,72 @@ class TorchProgramTest {
   }
 
   @Test
-  void aTensorInTwoPlacesOfDifferentKindIsRefused() {
-    NDArray x = scope.create(1f);
+  void aTensorMayBePassedInSeveralPlaces() {
+    NDArray x = scope.create(3f);
     NDArray y = scope.create(2f);
-    NDArray[] list = {x};
+    NDArray[] list = {x, x};
 
-    for (Object[] arguments :
-        List.of(
-            new Object[] {list, x, new NDArray[] {y}},
-            new Object[] {new NDArray[] {y}, x, list},
-            new Object[] {list, y, list})) {
-      assertThatThrownBy(() -> calls.call(scope, "weighted", arguments))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessageContaining("calls.py.weighted: a tensor is passed both alone and in a list");
+    assertThat(calls.callForOne(scope, "weighted", list, x, new NDArray[] {y, y}).getFloat())
+        .isEqualTo(15f);
+    assertThat(calls.callForOne(scope, "weighted", list, y, list).getFloat()).isEqualTo(20f);
+    NDArray[] longer = {x, y, x};
+    assertThat(calls.callForOne(scope, "weighted", longer, x, longer).getFloat()).isEqualTo(25f);
+  }
+
+  @Test
+  void anyListMayBeEmpty() {
+    NDArray x = scope.create(7f);
+    NDArray[] none = {};
+    assertThat(calls.callForOne(scope, "weighted", none, x, none).getFloat()).isEqualTo(7f);
+
+    NDArray[] one = {scope.create(1f)};
+    NDArray[] two = {scope.create(2f), scope.create(3f)};
+    assertThat(lengths(one, none, two)).containsExactly(1, 0, 2);
+    assertThat(lengths(none, two, one)).containsExactly(0, 2, 1);
+    assertThat(lengths(none, none, two)).containsExactly(0, 0, 2);
+    assertThat(lengths(two, none, none)).containsExactly(2, 0, 0);
+    assertThat(lengths(none, none, none)).containsExactly(0, 0, 0);
+  }
+
+  private long[] lengths(NDArray[]... lists) {
+    return calls.callForOne(scope, "lengths", (Object[]) lists).toLongArray();
+  }
+
+  @Test
+  void aMethodMayTakeManyLists() {
+    NDArray[][] lists = new NDArray[10][];
+    for (int i = 0; i < lists.length; i++) {
+      lists[i] = new NDArray[i % 3];
+      Arrays.fill(lists[i], scope.create((float) Math.pow(4, i)));
     }
-    assertThat(calls.callForOne(scope, "weighted", list, y, new NDArray[] {y.duplicate()}))
-        .extracting(NDArray::getFloat)
-        .isEqualTo(4f);
+    Object[] arguments = new Object[lists.length + 1];
+    System.arraycopy(lists, 0, arguments, 0, 9);
+    arguments[9] = scope.create(0.5f);
+    arguments[10] = lists[9];
+
+    double expected = 0.5;
+    for (NDArray[] list : lists) {
+      for (NDArray array : list) {
+        expected += array.getFloat();
+      }
+    }
+    assertThat(calls.callForOne(scope, "sum_of_ten", arguments).getFloat())
+        .isEqualTo((float) expected);
   }
 
   @Test
-  void anEmptyListIsRefusedAsTheCallWouldLoseIt() {
+  void anArgumentOfAnotherKindIsRefused() {
     NDArray x = scope.create(1f);
-    assertThatThrownBy(() -> calls.call(scope, "weighted", new NDArray[0], x, new NDArray[] {x}))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("calls.py.weighted: a list is empty");
-  }
-
-  @Test
-  void anArgumentThatIsNeitherTensorNorListIsRefused() {
     assertThatThrownBy(() -> calls.call(scope, "doubled", 1.0))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("calls.py.doubled: an argument is a tensor or a list, not 1.0");
+        .hasMessageContaining("calls.py.doubled: argument 0 must be a tensor, not 1.0");
+    assertThatThrownBy(() -> calls.call(scope, "doubled", (Object) new NDArray[] {x}))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("calls.py.doubled: argument 0 must be a tensor");
+    NDArray[] list = {x};
+    assertThatThrownBy(() -> calls.call(scope, "weighted", list, x, x))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("calls.py.weighted: argument 2 must be a list");
   }
 
   @Test

@@ -19,6 +19,12 @@
   def wholes(self, like: Tensor) -> Tensor:
     return torch.tensor(self.a_list, dtype=4)
 
+  def reals(self, like: Tensor) -> Tensor:
+    result = torch.empty([len(self.a_real_list)], dtype=7)  # torch.tensor would round to fp32
+    for i in range(len(self.a_real_list)):
+      result[i].fill_(self.a_real_list[i])
+    return result
+
   def keep(self, x: Tensor) -> Tensor:
     torch.set_grad_enabled(False)
     self.kept.append(x)

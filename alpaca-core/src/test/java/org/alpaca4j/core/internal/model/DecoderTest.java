@@ -12,12 +12,12 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.torch.Fill;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class LlamaDecoderTest {
+class DecoderTest {
   private static final int VOCABULARY = 41;
   private static final int[] LENGTHS = {12, 1, 7};
 
@@ -133,16 +133,8 @@ class LlamaDecoderTest {
     }
     all.put("output", expected);
     all.put("kept output", expected);
-    all.put("places", new float[] {1, 2, 0, 0});
+    all.put("rows", new float[] {1, 2, 0, 0});
     all.forEach((name, values) -> assertClose(name, some.get(name), values, 1e-5));
-  }
-
-  private NDArray[] room(List<Long> widths, int tokens, DType dtype) {
-    return widths.stream()
-        .map(
-            width ->
-                Tensors.view(scope, Tensors.zeros(scope, tokens * width, dtype), 0, tokens, width))
-        .toArray(NDArray[]::new);
   }
 
   /** Output, gradient of the input and of every parameter of one layer, by name. */
@@ -171,7 +163,7 @@ class LlamaDecoderTest {
       int @Nullable [] wanted,
       int @Nullable [] rowsWithGradient) {
     Map<String, float[]> results = new LinkedHashMap<>();
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
+    try (Decoder decoder = new Decoder(Internals.description(config), Device.cpu(), cpuKernel, 0)) {
       PackedInput input = decoder.pack(scope, ids, lengths, wanted, dtype);
       int tokens = input.tokens();
       UnitTensors weights = random(decoder.units().get(1), dtype);
@@ -180,14 +172,14 @@ class LlamaDecoderTest {
       if (rowsWithGradient != null) {
         dz = rowsOf(dz, rowsWithGradient, wanted == null);
       }
-      results.put("places", floats(input.places()));
+      results.put("rows", floats(input.outputRows()));
       results.put("output", floats(decoder.layer(scope, 0, x, input, weights, true)));
 
-      NDArray[] room = room(decoder.roomWidths(), tokens, dtype);
-      NDArray[] scratch = room(decoder.scratchWidths(), tokens, dtype);
-      NDList kept = decoder.layerKeeping(scope, 0, x, input, weights, room, scratch);
-      NDArray[] more = kept.subNDList(1).toArray(new NDArray[0]);
-      results.put("kept output", floats(kept.get(0)));
+      NDArray kept = Tensors.zeros(scope, decoder.keptWidth() * tokens, dtype);
+      NDArray scratch = Tensors.zeros(scope, decoder.scratchWidth() * tokens, dtype);
+      NDList keeping = decoder.layerKeeping(scope, 0, x, input, weights, kept, scratch);
+      NDArray[] extras = keeping.subNDList(1).toArray(new NDArray[0]);
+      results.put("kept output", floats(keeping.get(0)));
       for (boolean recompute : new boolean[] {false, true}) {
         String how = recompute ? " recomputed" : "";
         UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
@@ -197,9 +189,9 @@ class LlamaDecoderTest {
                 0,
                 x,
                 dz,
-                room,
+                kept,
                 scratch,
-                recompute ? null : more,
+                recompute ? null : extras,
                 input,
                 weights,
                 gradients,
@@ -280,7 +272,7 @@ class LlamaDecoderTest {
 
   /** Losses, gradients of the hidden states and of the head at 16 positions, by name. */
   private Map<String, float[]> head(ModelConfig config, int chunk) {
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+    try (Decoder decoder = new Decoder(Internals.description(config), Device.cpu())) {
       UnitTensors weights = random(decoder.units().get(2), DType.F32);
       UnitTensors gradients = UnitTensors.zeros(scope, weights.layout(), DType.F32);
       NDArray targets = scope.arange(16).mul(12_500).toType(DataType.INT64, false);
@@ -291,7 +283,7 @@ class LlamaDecoderTest {
               scope.arange(3, 19).toType(DataType.INT64, false),
               targets.reshape(16, 1),
               1,
-              scope.create(new Shape(chunk, decoder.lossRoomWidth())),
+              scope.create(new Shape(chunk, decoder.logitsWidth())),
               weights,
               weights,
               gradients,
@@ -309,7 +301,8 @@ class LlamaDecoderTest {
   void aTokenSeesAsManyTokensAsTheWindowIsWide() {
     ModelConfig config = config("mistral").field("sliding_window", 3).build();
     for (boolean cpuKernel : new boolean[] {true, false}) {
-      try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu(), cpuKernel, 0)) {
+      try (Decoder decoder =
+          new Decoder(Internals.description(config), Device.cpu(), cpuKernel, 0)) {
         UnitTensors weights = random(decoder.units().get(1), DType.F32);
         PackedInput input = decoder.pack(scope, new int[8], new int[] {8}, null, DType.F32);
         NDArray x = normal(8 * 24, 1, 1, DType.F32, 8, 24);
@@ -340,17 +333,17 @@ class LlamaDecoderTest {
           RopeScaling.llama3(8, 1, 4, 16)
         }) {
       ModelConfig config = config("llama").maxPositionEmbeddings(16).ropeScaling(scaling).build();
-      try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+      try (Decoder decoder = new Decoder(Internals.description(config), Device.cpu())) {
         PackedInput packed =
             decoder.pack(scope, different(24, 5, 24), new int[] {24, 5, 24}, null, DType.F32);
         PackedInput longer = decoder.pack(scope, new int[24], new int[] {24}, null, DType.F32);
         PackedInput shorter = decoder.pack(scope, new int[5], new int[] {5}, null, DType.F32);
 
-        assertThat(packed.cos().getShape()).isEqualTo(new Shape(53, 1, 4));
+        assertThat(packed.cos()[0].getShape()).isEqualTo(new Shape(53, 1, 4));
         for (boolean sine : new boolean[] {false, true}) {
-          float[] all = (sine ? packed.sin() : packed.cos()).toFloatArray();
-          float[] first = (sine ? longer.sin() : longer.cos()).toFloatArray();
-          float[] second = (sine ? shorter.sin() : shorter.cos()).toFloatArray();
+          float[] all = (sine ? packed.sin() : packed.cos())[0].toFloatArray();
+          float[] first = (sine ? longer.sin() : longer.cos())[0].toFloatArray();
+          float[] second = (sine ? shorter.sin() : shorter.cos())[0].toFloatArray();
           assertThat(Arrays.copyOfRange(all, 0, 96)).as("%s", scaling).isEqualTo(first);
           assertThat(Arrays.copyOfRange(all, 96, 116)).as("%s", scaling).isEqualTo(second);
           assertThat(Arrays.copyOfRange(all, 116, 212)).as("%s", scaling).isEqualTo(first);
@@ -373,13 +366,13 @@ class LlamaDecoderTest {
   void anglesArePositionTimesFrequencyScaledAsTheConfigurationSays(RopeScaling scaling) {
     ModelConfig config = config("llama").maxPositionEmbeddings(16).ropeScaling(scaling).build();
     for (int length : new int[] {16, 40}) {
-      try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+      try (Decoder decoder = new Decoder(Internals.description(config), Device.cpu())) {
         PackedInput input =
             decoder.pack(scope, new int[length], new int[] {length}, null, DType.F32);
-        float[] frequencies = config.ropeScaling().inverseFrequencies(config, length);
-        double scale = config.ropeScaling().attentionScaling();
-        float[] cos = input.cos().toFloatArray();
-        float[] sin = input.sin().toFloatArray();
+        float[] frequencies = scaling.inverseFrequencies(config.ropeTheta(), 8, 16, length);
+        double scale = scaling.attentionScaling();
+        float[] cos = input.cos()[0].toFloatArray();
+        float[] sin = input.sin()[0].toFloatArray();
         for (int position = 0; position < length; position++) {
           for (int i = 0; i < 4; i++) {
             double angle = (float) position * frequencies[i];
@@ -403,11 +396,11 @@ class LlamaDecoderTest {
 
   /** Sines of position 1. */
   private float[] secondSines(ModelConfig config, int length) {
-    try (LlamaDecoder decoder = new LlamaDecoder(config, Device.cpu())) {
+    try (Decoder decoder = new Decoder(Internals.description(config), Device.cpu())) {
       float[] all =
           decoder
               .pack(scope, new int[length], new int[] {length}, null, DType.F32)
-              .sin()
+              .sin()[0]
               .toFloatArray();
       return Arrays.copyOfRange(all, 4, 8);
     }
@@ -415,7 +408,8 @@ class LlamaDecoderTest {
 
   @Test
   void lengthsThatDoNotFitTheIdsAreRefused() {
-    try (LlamaDecoder decoder = new LlamaDecoder(config("llama").build(), Device.cpu())) {
+    try (Decoder decoder =
+        new Decoder(Internals.description(config("llama").build()), Device.cpu())) {
       for (int[] lengths : new int[][] {{3}, {5}, {4, 0}, {5, -1}, {}}) {
         assertThatThrownBy(() -> decoder.pack(scope, new int[4], lengths, null, DType.F32))
             .as(Arrays.toString(lengths))
