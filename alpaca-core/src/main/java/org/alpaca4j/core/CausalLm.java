@@ -24,16 +24,14 @@ import org.slf4j.LoggerFactory;
 /**
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
  *
- * <p>Families: Llama 1 to 3, Mistral, Qwen2 and Qwen3; any other is refused by name. Native memory:
- * close it. Thread-safe while its weights are not being trained.
+ * <p>Families: see {@link ModelConfig}; any other is refused by name. Native memory: close it.
+ * Thread-safe while its weights are not being trained.
  */
 public final class CausalLm implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CausalLm.class);
 
   /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
   private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
-
-  private static final String TOKENIZER_FILE = "tokenizer.json";
 
   /** What {@link #chat(String)} tells a model that knows system messages. */
   public static final String DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
@@ -111,6 +109,8 @@ public final class CausalLm implements AutoCloseable {
     private final Path folder;
     private Device device = Device.cpu();
     private Precision precision = Precision.FLOAT32;
+    private @Nullable Precision weights;
+    private int vocabularyMultiple = 1;
     private @Nullable Tokenizer tokenizer;
 
     private Builder(Path folder) {
@@ -123,9 +123,35 @@ public final class CausalLm implements AutoCloseable {
       return this;
     }
 
-    /** Sets the format of weights and hidden states; default: {@link Precision#FLOAT32}. */
+    /**
+     * Sets the format that layers compute in, and that weights are held in unless {@link #weights}
+     * says otherwise; default: {@link Precision#FLOAT32}.
+     *
+     * @throws IllegalArgumentException if it is {@link Precision#FLOAT16}
+     */
     public Builder precision(Precision value) {
+      if (value == Precision.FLOAT16) {
+        throw new IllegalArgumentException(
+            "layers do not compute in FLOAT16; use weights(FLOAT16) to hold weights in it");
+      }
       precision = value;
+      return this;
+    }
+
+    /**
+     * Sets the format that matrices are held in, where layers compute in fp32; default: the same.
+     *
+     * <p>In 16 bits a model takes half the memory, while it is loaded too: no fp32 copy is made of
+     * it. Products widen a piece of a matrix at a time and are fp32, as are norm weights, biases
+     * and hidden states. So a checkpoint published in that very format computes what it computes
+     * with fp32 weights; any other is rounded. Evaluation takes a little longer. Generation on a
+     * CPU makes a second copy of the matrices, of 16 bits too, after a few tokens, and then is as
+     * fast as with fp32 weights.
+     *
+     * <p>A model to be trained wants fp32 weights. {@link #save(Path)} writes the format held.
+     */
+    public Builder weights(Precision value) {
+      weights = value;
       return this;
     }
 
@@ -141,26 +167,69 @@ public final class CausalLm implements AutoCloseable {
     }
 
     /**
+     * Sets of what number the vocabulary is made a multiple when it grows for the tokenizer's sake:
+     * matrices whose sides are multiples of 8 or 64 are faster on accelerators. The further rows
+     * are the mean of the old ones too, and belong to no token. Default 1; a vocabulary that need
+     * not grow stays as it is.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder padVocabularyToMultipleOf(int value) {
+      if (value < 1) {
+        throw new IllegalArgumentException(
+            "padVocabularyToMultipleOf is " + value + "; it must be at least 1");
+      }
+      vocabularyMultiple = value;
+      return this;
+    }
+
+    /** The configuration with a vocabulary for all tokens of the tokenizer. */
+    private ModelConfig grown(ModelConfig config) {
+      if (tokenizer == null || tokenizer.requiredEmbeddingRows() <= config.vocabSize()) {
+        return config;
+      }
+      int needed = tokenizer.requiredEmbeddingRows();
+      int further = Math.floorMod(-needed, vocabularyMultiple);
+      return config.toBuilder().vocabSize(Math.addExact(needed, further)).build();
+    }
+
+    private DType storage() {
+      if (weights == null || weights == precision) {
+        return precision.dtype();
+      }
+      if (precision != Precision.FLOAT32) {
+        throw new IllegalArgumentException(
+            "weights("
+                + weights
+                + ") with precision("
+                + precision
+                + "): weights of another format go with precision(FLOAT32)");
+      }
+      return weights.dtype();
+    }
+
+    /**
      * Loads the model.
      *
-     * @throws CheckpointException if a file is missing, malformed or contradicts another
+     * @throws IllegalArgumentException if {@link #weights} and {@link #precision} do not go
+     *     together
+     * @throws CheckpointException if a file is missing, malformed or contradicts another, or if a
+     *     weight is beyond the range of {@link Precision#FLOAT16}
      * @throws UnsupportedModelException if the architecture or an option of it is not supported
      */
     public CausalLm load() {
       log.debug("loading {}", folder);
+      DType storage = storage();
       // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
       CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
       CompletableFuture<Tokenizer> loading = null;
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        ModelConfig config = checkpoint.config();
         loading = loadTokenizer(); // not before: the engine's start would wait for a core
-        if (tokenizer != null && tokenizer.requiredEmbeddingRows() > config.vocabSize()) {
-          config = config.toBuilder().vocabSize(tokenizer.requiredEmbeddingRows()).build();
-        }
+        ModelConfig config = grown(checkpoint.config());
         join(engine);
-        return new CausalLm(
-            folder, LoadedModel.load(
-                checkpoint, config, device, precision.dtype(), precision.dtype()), loading);
+        LoadedModel model =
+            LoadedModel.load(checkpoint, config, device, precision.dtype(), storage);
+        return new CausalLm(folder, model, loading);
       } catch (RuntimeException | Error e) {
         if (loading != null && tokenizer == null) {
           var unused = loading.thenAccept(Tokenizer::close);
@@ -174,7 +243,7 @@ public final class CausalLm implements AutoCloseable {
       if (tokenizer != null) {
         return CompletableFuture.completedFuture(tokenizer);
       }
-      if (!Files.exists(folder.resolve(TOKENIZER_FILE))) {
+      if (VocabularyFile.in(folder).isEmpty()) {
         return null;
       }
       CompletableFuture<Tokenizer> result = new CompletableFuture<>();

@@ -95,6 +95,7 @@ public final class ModelConfig {
             tokenId(fields, "pad_token_id"),
             dtype(fields),
             fields.number("initializer_range", 0.02),
+            fields.flag("output_router_logits", false),
             Quantization.of(fields));
     profile = fields.profile();
     modelType = described.modelType();
@@ -110,6 +111,7 @@ public final class ModelConfig {
       @Nullable Integer padTokenId,
       @Nullable DType dtype,
       double initializerRange,
+      boolean outputRouterLogits,
       @Nullable Quantization quantization) {}
 
   private static @Nullable Integer tokenId(ConfigFields fields, String field) {
@@ -128,10 +130,11 @@ public final class ModelConfig {
     if (node == null) {
       return null;
     }
-    String name = node.asText();
-    return DType.ofTorchName(name)
-        .filter(DType::isWeight)
-        .orElseThrow(() -> fields.unsupported("dtype", name, "float32, bfloat16, float16"));
+    Optional<DType> dtype = DType.ofTorchName(node.asText());
+    if (dtype.isEmpty() || !dtype.get().isWeight()) {
+      throw fields.unsupported("dtype", node.asText(), "float32, bfloat16, float16");
+    }
+    return dtype.get();
   }
 
   /**
@@ -285,6 +288,19 @@ public final class ModelConfig {
   /** Returns the standard deviation of freshly initialised weights; default 0.02. */
   public double initializerRange() {
     return values.initializerRange;
+  }
+
+  /**
+   * Returns the factor of the loss that spreads tokens over experts, which training adds: {@code
+   * router_aux_loss_coef} where {@code output_router_logits} is true, else 0, as in transformers.
+   */
+  public double routerAuxLossCoef() {
+    for (Layer layer : values.description.layers()) {
+      if (layer.mlp() instanceof Experts experts && values.outputRouterLogits) {
+        return experts.auxiliaryLoss();
+      }
+    }
+    return 0;
   }
 
   /**

@@ -24,7 +24,6 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,8 +34,15 @@ import org.slf4j.LoggerFactory;
  * the files beside it, which name the special tokens: {@code tokenizer_config.json}, {@code
  * special_tokens_map.json}, {@code added_tokens.json}. As transformers does, tokens that only those
  * files name are added on loading. Nothing is ever truncated or padded here, whatever the files ask
- * for. A folder that has only SentencePiece's {@code tokenizer.model} is read as well; {@link
- * #save} then writes the {@code tokenizer.json} made of it.
+ * for.
+ *
+ * <p>A folder without {@code tokenizer.json} is read by what it has instead: SentencePiece's {@code
+ * tokenizer.model} (Llama, Gemma, Baichuan, InternLM2, ChatGLM2 and ChatGLM3), ChatGLM-6B's {@code
+ * ice_text.model}, the first Qwen's {@code qwen.tiktoken}, or {@code vocab.json} with {@code
+ * merges.txt} (GPT-2, OPT, Phi, StarCoder2, Qwen2). {@code tokenizer_class} in {@code
+ * tokenizer_config.json} tells how to use them, else {@code model_type} in {@code config.json};
+ * Python code in the folder is never run. {@link #save} writes the {@code tokenizer.json} made of
+ * it, too.
  *
  * <p>Thread-safe. Holds native memory: {@link #close} it when no thread uses it any more; every
  * method but {@code close} throws {@link IllegalStateException} after that.
@@ -93,10 +99,10 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * Loads the tokenizer of a checkpoint.
    *
-   * @param path a folder with {@code tokenizer.json}, or that file itself; or one with
-   *     SentencePiece's {@code tokenizer.model} alone (BPE, as Llama 1 and 2 and Mistral have), or
-   *     that file
-   * @throws TokenizerException if there is neither, or if a file is malformed
+   * @param path a folder with {@code tokenizer.json} or one of the other vocabularies, or such a
+   *     file itself
+   * @throws TokenizerException if there is none, if a file is malformed, or if the tokenizer is of
+   *     a class that is not known here
    * @throws ChatTemplateException if the chat templates cannot be read
    */
   public static Tokenizer load(Path path) {
@@ -105,20 +111,21 @@ public final class Tokenizer implements AutoCloseable {
     if (folder == null || !Files.isRegularFile(file)) {
       throw new TokenizerException(missing(path));
     }
+    VocabularyFile kind = VocabularyFile.named(file);
     TokenizerFiles files = TokenizerFiles.read(folder);
-    byte[] bytes;
-    if (file.endsWith(TokenizerFiles.SENTENCE_PIECE)) {
-      SentencePieceModel model = SentencePieceModel.load(file);
-      files = files.completedBy(model);
-      bytes = files.tokenizerJson(model);
-    } else {
+    TokenizerJson json;
+    if (kind == VocabularyFile.TOKENIZER_JSON) {
       try {
-        bytes = Files.readAllBytes(file);
+        json = TokenizerJson.parse(Files.readAllBytes(file), file.toString());
       } catch (IOException e) {
         throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
       }
+      files = withRolesOfClass(files, json);
+    } else {
+      TokenizerConversion conversion = TokenizerConversion.of(file, kind, files);
+      files = conversion.files();
+      json = TokenizerJson.parse(conversion.json(), file.toString());
     }
-    TokenizerJson json = TokenizerJson.parse(bytes, file.toString());
     TokenizerJson complete = json.with(files.tokensToAdd(), file.toString());
     if (complete != json && complete.size() > json.size()) {
       log.warn(
@@ -129,6 +136,20 @@ public final class Tokenizer implements AutoCloseable {
           complete.size());
     }
     return new Tokenizer(complete, files, chatTemplates(folder));
+  }
+
+  /** A class of transformers may take roles for granted; not for tokens that are not there. */
+  private static TokenizerFiles withRolesOfClass(TokenizerFiles files, TokenizerJson json) {
+    if (files.roles.size() == SpecialToken.values().length) {
+      return files;
+    }
+    TokenizerClass type = TokenizerClass.of(files);
+    if (type == null) {
+      return files;
+    }
+    Map<SpecialToken, String> defaults = files.missingRoles(type.roles());
+    defaults.values().removeIf(token -> json.id(token) == null);
+    return defaults.isEmpty() ? files : files.withDefaultRoles(defaults);
   }
 
   /**
@@ -159,9 +180,7 @@ public final class Tokenizer implements AutoCloseable {
     if (!Files.isDirectory(path)) {
       return path;
     }
-    Path json = path.resolve(TokenizerFiles.TOKENIZER);
-    Path sentencePiece = path.resolve(TokenizerFiles.SENTENCE_PIECE);
-    return !Files.exists(json) && Files.exists(sentencePiece) ? sentencePiece : json;
+    return path.resolve(VocabularyFile.in(path).orElse(VocabularyFile.TOKENIZER_JSON).fileName());
   }
 
   private static String missing(Path path) {
@@ -178,11 +197,14 @@ public final class Tokenizer implements AutoCloseable {
     }
     String found = names.isEmpty() ? "it is empty" : "found " + String.join(", ", names);
     String hint = "use a folder that has one";
-    if (names.contains("vocab.json") || names.contains("vocab.txt")) {
-      hint = "a bare vocabulary is not read: " + hint;
+    if (names.contains("vocab.json")) {
+      hint = "vocab.json needs merges.txt beside it, or " + hint;
+    } else if (names.contains("vocab.txt")) {
+      hint = "vocab.txt alone is not read: " + hint;
     }
     return path
-        + ": no tokenizer.json or tokenizer.model ("
+        + ": no tokenizer.json, ice_text.model, tokenizer.model, qwen.tiktoken, or vocab.json with"
+        + " merges.txt ("
         + found
         + "); "
         + hint
@@ -452,8 +474,11 @@ public final class Tokenizer implements AutoCloseable {
 
   /**
    * Writes the tokenizer's files into a folder, which is made if it is missing: {@code
-   * tokenizer.json}, the configuration files and chat templates that were there. Files that adding
-   * tokens did not touch are written byte for byte.
+   * tokenizer.json}, the configuration files and chat templates that were there, and the vocabulary
+   * that it was made of, with the Python file of a class of the model's own. Files that adding
+   * tokens did not touch are written byte for byte. With added tokens, {@code
+   * tokenizer_config.json} no longer names such a class, which could not know them, but {@code
+   * PreTrainedTokenizerFast}.
    *
    * @throws TokenizerException if a file cannot be written
    */

@@ -234,6 +234,24 @@ class CausalLmTest {
   }
 
   @Test
+  void aModelWhoseTokenizerIsSentencePieceAloneHasAndSavesIt() throws Exception {
+    Path path = new RandomCheckpoint(llama()).write(path("model"));
+    Files.write(path.resolve("tokenizer.model"), SentencePieceModels.hello().toBytes());
+    Path saved = path("saved");
+
+    int[] ids;
+    try (CausalLm model = CausalLm.load(path)) {
+      ids = model.tokenizer().encodeIds("hello", true);
+      model.save(saved);
+    }
+
+    assertThat(saved.resolve("tokenizer.model")).exists();
+    try (CausalLm again = CausalLm.load(saved)) {
+      assertThat(again.tokenizer().encodeIds("hello", true)).isEqualTo(ids);
+    }
+  }
+
+  @Test
   void aSavedModelHasItsTokenizer() throws Exception {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     for (String name : List.of("tokenizer.json", "tokenizer_config.json")) {
@@ -396,10 +414,10 @@ class CausalLmTest {
     Path path = new RandomCheckpoint(llama()).write(path("model"));
     Files.writeString(
         path.resolve("config.json"),
-        "{\"architectures\": [\"GPTNeoXForCausalLM\"], \"model_type\": \"gpt_neox\"}");
+        "{\"architectures\": [\"MambaForCausalLM\"], \"model_type\": \"mamba\"}");
     assertThatThrownBy(() -> CausalLm.load(path))
         .isInstanceOf(UnsupportedModelException.class)
-        .hasMessageContaining("gpt_neox");
+        .hasMessageContaining("mamba");
   }
 
   @ParameterizedTest

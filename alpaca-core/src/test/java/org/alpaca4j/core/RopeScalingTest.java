@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -163,5 +164,75 @@ class RopeScalingTest {
         .hasMessageContaining("original_max_position_embeddings");
     assertThatThrownBy(() -> RopeScaling.llama3(8, 4, 4, 512))
         .hasMessageContaining("high_freq_factor");
+  }
+
+  @Test
+  void longRopeDividesEachFrequencyByItsFactorForTheLength() {
+    RopeScaling longrope =
+        RopeScaling.longrope(
+            32,
+            4096,
+            null,
+            List.of(1.0, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0),
+            List.of(1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0));
+
+    assertFrequencies(
+        longrope,
+        10000,
+        4096,
+        1.0f,
+        0.316227764f,
+        0.095238097f,
+        0.0287479796f,
+        0.00833333284f,
+        0.00243252143f,
+        0.00066666666f,
+        0.000158113893f);
+    assertFrequencies(
+        longrope,
+        10000,
+        4097,
+        1.0f,
+        0.210818499f,
+        0.0500000007f,
+        0.010540925f,
+        0.00200000009f,
+        0.000395284733f,
+        7.69230755e-05f,
+        1.50584656e-05f);
+    assertThat(longrope.attentionScaling()).isEqualTo(1.1902380714238083);
+    assertThat(longrope.dependsOnLength()).isTrue();
+    assertThat(RopeScaling.longrope(1, 4096, null, List.of(1.0), List.of(1.0)).attentionScaling())
+        .isEqualTo(1.0);
+    assertThat(RopeScaling.longrope(4, 4096, 1.5, List.of(1.0), List.of(1.0)).attentionScaling())
+        .isEqualTo(1.5);
+  }
+
+  @Test
+  void alphaStretchesTheBaseWhateverTheLength() {
+    for (int length : new int[] {1, 1 << 20}) {
+      assertFrequencies(
+          RopeScaling.alpha(1000),
+          10000,
+          length,
+          1.0f,
+          0.117876865f,
+          0.0138949547f,
+          0.00163789373f,
+          0.000193069776f,
+          2.27584587e-05f,
+          2.68269582e-06f,
+          3.16227755e-07f);
+    }
+  }
+
+  @Test
+  void longRopesListsMustMatch() {
+    assertThatThrownBy(() -> RopeScaling.longrope(4, 4096, null, List.of(1.0), List.of(1.0, 2.0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("long_factor");
+    assertThatThrownBy(() -> RopeScaling.longrope(4, 4096, null, List.of(0.0), List.of(1.0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("short_factor is 0.0");
   }
 }

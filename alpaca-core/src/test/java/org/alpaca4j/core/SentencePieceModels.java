@@ -7,6 +7,9 @@ import java.nio.charset.StandardCharsets;
 
 /** Writes SentencePiece models field by field. */
 final class SentencePieceModels {
+  /** Number of pieces of {@link #hello}. */
+  static final int HELLO_SIZE = 270;
+
   private final ByteArrayOutputStream model = new ByteArrayOutputStream();
   private final ByteArrayOutputStream trainer = new ByteArrayOutputStream();
   private final ByteArrayOutputStream normalizer = new ByteArrayOutputStream();

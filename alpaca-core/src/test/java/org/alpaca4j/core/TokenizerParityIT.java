@@ -46,6 +46,54 @@ class TokenizerParityIT {
         forEachTokenizer("added_tokens.jsonl", TokenizerParityIT::checkAddedTokens, true));
   }
 
+  /** ChatGLM-6B's vocabulary, alone in its folder, against the authors' own tokenizer. */
+  @TestFactory
+  Stream<DynamicTest> chatGlmsVocabularyGivesTheAuthorsIds() throws IOException {
+    Path area = Path.of(System.getProperty("fixtures"), "chatglm-ptuning");
+    if (!Files.exists(area.resolve("adgen.json"))) {
+      return Stream.empty();
+    }
+    JsonNode cases = JSON.readTree(Files.readAllBytes(area.resolve("adgen.json")));
+    Path folder = Files.createDirectories(temporary.resolve("chatglm"));
+    Files.copy(area.resolve("ice_text.model"), folder.resolve("ice_text.model"));
+    return Stream.of(
+        DynamicTest.dynamicTest(
+            "ice_text.model",
+            () -> {
+              try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+                checkAuthorsIds(tokenizer, cases);
+              }
+            }));
+  }
+
+  private static void checkAuthorsIds(Tokenizer tokenizer, JsonNode cases) {
+    SoftAssertions softly = new SoftAssertions();
+    cases
+        .get("special_ids")
+        .properties()
+        .forEach(
+            token ->
+                softly
+                    .assertThat(tokenizer.tokenToId(token.getKey()))
+                    .as(token.getKey())
+                    .hasValue(token.getValue().intValue()));
+    // The records without an answer have been left out.
+    List<JsonNode> records = new ArrayList<>();
+    cases.get("records").forEach(records::add);
+    records.removeIf(
+        record ->
+            record.get("content").asText().isEmpty() || record.get("summary").asText().isEmpty());
+    for (int i = 0; i < records.size(); i++) {
+      for (String field : List.of("content", "summary")) {
+        String text = records.get(i).get(field).textValue();
+        int[] ids = ints(cases.get("ids").get(i).get(field));
+        softly.assertThat(tokenizer.encodeIds(text, false)).as(text).isEqualTo(ids);
+        softly.assertThat(tokenizer.decode(ids, false)).isEqualTo(text);
+      }
+    }
+    softly.assertAll();
+  }
+
   private interface Check {
     void run(Tokenizer tokenizer, JsonNode expected, SoftAssertions softly);
   }

@@ -279,7 +279,8 @@ class TokenizerTest {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> Tokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining(empty + ": no tokenizer.json or tokenizer.model (it is empty)");
+        .hasMessageContaining(empty + ": no tokenizer.json, ice_text.model, tokenizer.model")
+        .hasMessageContaining("(it is empty)");
 
     Files.writeString(empty.resolve("tokenizer.model"), "x");
     assertThatThrownBy(() -> Tokenizer.load(empty))

@@ -3,73 +3,93 @@ package org.alpaca4j.train;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.ToLongFunction;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.model.TrainedParameters;
+import org.alpaca4j.core.internal.model.TrainedParameters.Run;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.model.UnitTensors;
+import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 
 /** AdamW over fp32 parameters, unit by unit; weight decay on matrices only. */
 final class AdamW implements AutoCloseable {
   private final NDManager manager;
   private final SftConfig config;
-  private final List<UnitTensors> parameters;
+  private final TrainedParameters trained;
+  private final List<NDArray[]> parameters = new ArrayList<>();
   private final List<UnitTensors> firstMoments;
   private final List<UnitTensors> secondMoments;
+  private final List<NDArray[]> firstRuns = new ArrayList<>();
+  private final List<NDArray[]> secondRuns = new ArrayList<>();
   private final TorchProgram program;
+  private NDArray step;
   private int steps;
 
-  AdamW(NDManager parent, SftConfig config, List<UnitTensors> parameters, TorchProgram program) {
+  AdamW(NDManager parent, SftConfig config, WeightStore store, TorchProgram program) {
     this.manager = parent.newSubManager();
     this.config = config;
-    this.parameters = parameters;
     this.program = program;
+    trained = store.trained();
     firstMoments = zeros();
     secondMoments = zeros();
+    step = manager.create(0f);
+    for (int unit = 0; unit < trained.units(); unit++) {
+      parameters.add(runs(unit, store.parameters(unit), Run::parameter));
+      firstRuns.add(runs(unit, firstMoments.get(unit), Run::gradient));
+      secondRuns.add(runs(unit, secondMoments.get(unit), Run::gradient));
+    }
   }
 
   private List<UnitTensors> zeros() {
-    return parameters.stream()
-        .map(unit -> UnitTensors.zeros(manager, unit.layout(), DType.F32))
+    return IntStream.range(0, trained.units())
+        .mapToObj(unit -> UnitTensors.zeros(manager, trained.gradients(unit), DType.F32))
         .toList();
+  }
+
+  private NDArray[] runs(int unit, UnitTensors tensors, ToLongFunction<Run> offset) {
+    return trained.runs(unit).stream()
+        .map(run -> tensors.part(manager, run.flat(), offset.applyAsLong(run), run.elements()))
+        .toArray(NDArray[]::new);
   }
 
   /** Begins a step; {@link #update} of every unit follows. */
   void begin() {
     steps++;
+    step.close();
+    step = manager.create((float) steps);
   }
 
   /**
-   * Updates one unit's parameters and moments.
+   * Updates the parameters and moments of a unit of which something is trained.
    *
+   * @param gradients as {@link TrainedParameters#runs} has them
    * @param gradientFactor what the gradients are multiplied by first, for clipping
    */
-  void update(int unit, UnitTensors gradients, double learningRate, double gradientFactor) {
-    try (NDManager scope = manager.newSubManager()) {
-      NDArray step = scope.create((float) steps);
-      for (int flat = 0; flat < UnitLayout.FLATS; flat++) {
-        if (gradients.layout().elements().get(flat) == 0) {
-          continue;
-        }
-        double weightDecay = flat == UnitLayout.DECAYED ? config.weightDecay() : 0;
-        double[] settings = {
-          learningRate,
-          config.adamBeta1(),
-          config.adamBeta2(),
-          config.adamEpsilon(),
-          weightDecay,
-          gradientFactor
-        };
-        program.run(
-            "adamw",
-            parameters.get(unit).flat(flat),
-            gradients.flat(flat),
-            firstMoments.get(unit).flat(flat),
-            secondMoments.get(unit).flat(flat),
-            step,
-            scope.create(settings, new Shape(settings.length)).toDevice(Device.cpu(), false));
-      }
+  void update(int unit, NDArray[] gradients, double learningRate, double gradientFactor) {
+    double decayed =
+        trained.runs(unit).stream().filter(run -> run.flat() == UnitLayout.DECAYED).count();
+    double[] settings = {
+      learningRate,
+      config.adamBeta1(),
+      config.adamBeta2(),
+      config.adamEpsilon(),
+      config.weightDecay(),
+      gradientFactor,
+      decayed
+    };
+    try (NDArray numbers = manager.create(settings).toDevice(Device.cpu(), false)) {
+      program.run(
+          "adamw",
+          parameters.get(unit),
+          gradients,
+          firstRuns.get(unit),
+          secondRuns.get(unit),
+          step,
+          numbers);
     }
   }
 

@@ -5,9 +5,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.SupervisedExample;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Computes losses of a model on a dataset. Owns native memory: close it. Not thread-safe.
@@ -24,18 +27,25 @@ public final class ModelEvaluator implements AutoCloseable {
 
   private final ModelPass pass;
   private final int batchSize;
-  private final boolean ownsPass;
+  private final @Nullable WeightStore own;
 
-  ModelEvaluator(ModelPass pass, int batchSize, boolean ownsPass) {
+  /**
+   * Evaluates by a pass.
+   *
+   * @param own the pass's store, if both are to be closed with this
+   */
+  ModelEvaluator(ModelPass pass, int batchSize, @Nullable WeightStore own) {
     this.pass = pass;
     this.batchSize = batchSize;
-    this.ownsPass = ownsPass;
+    this.own = own;
   }
 
   /** Returns an evaluator that computes in the precision of the model's weights. */
   public static ModelEvaluator of(CausalLm model) {
-    ModelPass pass = new ModelPass(Internals.loaded(model), Internals.loaded(model).activations(), LOSS_CHUNK_TOKENS);
-    return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, true);
+    LoadedModel loaded = Internals.loaded(model);
+    WeightStore store = WeightStore.untrained(loaded, loaded.activations());
+    ModelPass pass = new ModelPass(loaded, store, LOSS_CHUNK_TOKENS);
+    return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, store);
   }
 
   /**
@@ -87,8 +97,9 @@ public final class ModelEvaluator implements AutoCloseable {
 
   @Override
   public void close() {
-    if (ownsPass) {
+    if (own != null) {
       pass.close();
+      own.close();
     }
   }
 }

@@ -1,5 +1,6 @@
 package org.alpaca4j.train;
 
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.data.ExampleOrder;
@@ -160,6 +161,16 @@ public final class SftConfig {
     return values.saveTotalLimit;
   }
 
+  /**
+   * Returns the factor of the loss that spreads tokens over experts, if it is set; else the model's
+   * configuration decides: {@link org.alpaca4j.core.ModelConfig#routerAuxLossCoef}.
+   */
+  public OptionalDouble routerAuxLossCoef() {
+    return values.routerAuxLossCoef >= 0
+        ? OptionalDouble.of(values.routerAuxLossCoef)
+        : OptionalDouble.empty();
+  }
+
   /** Returns at how many supervised positions the head's logits are computed at once. */
   public int lossChunkTokens() {
     return values.lossChunkTokens;
@@ -194,6 +205,7 @@ public final class SftConfig {
     private int saveSteps;
     private boolean saveEachEpoch;
     private int saveTotalLimit = 1;
+    private double routerAuxLossCoef = -1;
     private int lossChunkTokens = 256;
 
     private Builder() {}
@@ -222,6 +234,7 @@ public final class SftConfig {
       saveSteps = other.saveSteps;
       saveEachEpoch = other.saveEachEpoch;
       saveTotalLimit = other.saveTotalLimit;
+      routerAuxLossCoef = other.routerAuxLossCoef;
       lossChunkTokens = other.lossChunkTokens;
     }
 
@@ -321,8 +334,13 @@ public final class SftConfig {
       return this;
     }
 
-    /** Sets the precision of the layers' arithmetic; default fp32. */
+    /**
+     * Sets the precision of the layers' arithmetic; default fp32.
+     *
+     * @throws IllegalArgumentException if it is {@link Precision#FLOAT16}
+     */
     public Builder precision(Precision value) {
+      require(value != Precision.FLOAT16, "precision", value, "FLOAT32 or BFLOAT16");
       precision = value;
       return this;
     }
@@ -372,6 +390,21 @@ public final class SftConfig {
     /** Sets how many of the newest step checkpoints are kept; default 1. */
     public Builder saveTotalLimit(int value) {
       saveTotalLimit = value;
+      return this;
+    }
+
+    /**
+     * Sets the factor of the auxiliary loss that spreads tokens over a model's experts: experts *
+     * sum of f_e P_e over all layers together, as in transformers. Default: as transformers does,
+     * {@code router_aux_loss_coef} where config.json has {@code output_router_logits} true, else 0.
+     *
+     * <p>The loss of each micro-batch counts by its share of the step's tokens, where transformers
+     * adds up those of all micro-batches.
+     */
+    public Builder routerAuxLossCoef(double value) {
+      require(
+          value >= 0 && Double.isFinite(value), "routerAuxLossCoef", value, "0 or more and finite");
+      routerAuxLossCoef = value;
       return this;
     }
 

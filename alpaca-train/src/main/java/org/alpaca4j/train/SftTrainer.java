@@ -1,5 +1,6 @@
 package org.alpaca4j.train;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -7,16 +8,22 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
-import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.TrainedParameters;
+import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.core.internal.torch.NativeMemory;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.train.ModelPass.Losses;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,8 +41,9 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>The loss of a step is the mean cross entropy over the supervised tokens of all its
- * micro-batches, and the gradient is of that: k micro-batches are one batch. On the CPU, the same
- * data, options and number of threads give bit-identical weights.
+ * micro-batches, and the gradient is of that: k micro-batches are one batch. A mixture of experts
+ * may have an auxiliary loss beside it ({@link SftConfig.Builder#routerAuxLossCoef}). On the CPU,
+ * the same data, options and number of threads give bit-identical weights.
  *
  * <p>The model's weights change while it trains: use the model from no other thread meanwhile. Not
  * thread-safe.
@@ -45,6 +53,8 @@ public final class SftTrainer {
   private final SupervisedDataset dataset;
   private final @Nullable SupervisedDataset evalDataset;
   private final SftConfig config;
+  private final Predicate<String> trained;
+  private final double auxiliaryFactor;
   private final List<TrainingListener> listeners;
   private final TrainingCheckpoints checkpoints;
 
@@ -53,6 +63,8 @@ public final class SftTrainer {
     this.dataset = dataset;
     evalDataset = builder.evalDataset;
     config = builder.config;
+    trained = builder.trained;
+    auxiliaryFactor = config.routerAuxLossCoef().orElse(model.config().routerAuxLossCoef());
     listeners = List.copyOf(builder.listeners);
     if (builder.promptTemplate != null) {
       model.usePromptTemplate(builder.promptTemplate);
@@ -91,36 +103,43 @@ public final class SftTrainer {
     try (NDManager manager = weights.manager().newSubManager();
         TorchProgram program =
             TorchProgram.load(
-                manager.getDevice(), SftTrainer.class, OPTIMIZER_CONSTANTS, "optimizer.py");
-        ModelPass pass =
-            new ModelPass(weights, config.precision().dtype(), config.lossChunkTokens());
+                manager.getDevice(),
+                SftTrainer.class,
+                optimizerConstants(manager),
+                "optimizer.py");
+        WeightStore store = WeightStore.of(weights, config.precision().dtype(), trained);
+        ModelPass pass = new ModelPass(weights, store, config.lossChunkTokens());
         Workspace workspace =
             new Workspace(
                 manager,
                 weights.decoder(),
                 order.maxTokens(totalSteps, dataset::length),
                 config.lossChunkTokens(),
-                config.precision().dtype(),
+                store,
                 !config.activationRecomputation());
         Gradients gradients =
-            new Gradients(manager, weights.decoder().units(), gradientsIn(workspace), program);
-        AdamW optimizer = new AdamW(manager, config, weights.units(), program)) {
-      tell(l -> l.started(plan(totalSteps)));
+            new Gradients(manager, store.trained(), gradientsIn(workspace), program);
+        AdamW optimizer = new AdamW(manager, config, store, program)) {
+      long parameters = store.trained().elements();
+      tell(l -> l.started(new TrainingListener.Plan(totalSteps, dataset.size(), parameters)));
 
       for (int step = 0; step < totalSteps; step++) {
         long stepStart = System.nanoTime();
         Window window = Window.of(dataset, order.microBatches(step));
-        double loss = forwardBackward(pass, window, workspace, gradients);
+        Losses losses = forwardBackward(pass, window, workspace, gradients);
+        double loss = losses.crossEntropy() + losses.auxiliary();
         double norm = gradients.norm();
         requireFinite(step, window, loss, norm);
         double learningRate = schedule.learningRate(step);
-        optimize(optimizer, gradients, pass, learningRate, norm);
+        optimize(optimizer, gradients, store, learningRate, norm);
 
         TrainingListener.Step done =
             new TrainingListener.Step(
                 step + 1,
                 (double) (step + 1) / order.stepsPerEpoch(),
                 loss,
+                losses.crossEntropy(),
+                losses.auxiliary(),
                 learningRate,
                 norm,
                 window.supervisedTokens(),
@@ -146,29 +165,39 @@ public final class SftTrainer {
     return result;
   }
 
-  /** Runs a window's micro-batches; returns the mean loss of its supervised tokens. */
-  private static double forwardBackward(
+  /**
+   * Runs a window's micro-batches; returns the mean cross entropy of its supervised tokens, and the
+   * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
+   */
+  private Losses forwardBackward(
       ModelPass pass, Window window, Workspace workspace, Gradients gradients) {
     double scale = 1.0 / window.supervisedTokens();
     double sum = 0;
+    double auxiliary = 0;
     boolean accumulate = false;
     for (PackedBatch batch : window.batches()) {
       if (batch.supervisedTokens() > 0) {
-        sum += pass.forwardBackward(batch, scale, workspace, gradients, accumulate);
+        double factor = auxiliaryFactor * batch.tokens() / window.tokens();
+        Losses losses =
+            pass.forwardBackward(batch, scale, factor, workspace, gradients, accumulate);
+        sum += losses.crossEntropy();
+        auxiliary += factor * losses.auxiliary();
         accumulate = true;
       }
     }
-    return sum * scale;
+    return new Losses(sum * scale, auxiliary);
   }
 
   /** Clips by the global norm, as torch's clip_grad_norm_ does, and updates unit by unit. */
   private void optimize(
-      AdamW optimizer, Gradients gradients, ModelPass pass, double learningRate, double norm) {
+      AdamW optimizer, Gradients gradients, WeightStore store, double learningRate, double norm) {
     double factor = Math.min(1.0, config.maxGradientNorm() / (norm + 1e-6));
     optimizer.begin();
-    for (int unit = 0; unit < Internals.loaded(model).units().size(); unit++) {
-      optimizer.update(unit, gradients.unit(unit), learningRate, factor);
-      pass.refresh(unit);
+    for (int unit = 0; unit < store.trained().units(); unit++) {
+      if (gradients.runs(unit).length > 0) {
+        optimizer.update(unit, gradients.runs(unit), learningRate, factor);
+        store.changed(unit);
+      }
     }
   }
 
@@ -180,7 +209,7 @@ public final class SftTrainer {
     if (evalDataset == null) {
       return;
     }
-    try (ModelEvaluator evaluator = new ModelEvaluator(pass, config.evalBatchSize(), false)) {
+    try (ModelEvaluator evaluator = new ModelEvaluator(pass, config.evalBatchSize(), null)) {
       Evaluation evaluation = evaluator.evaluate(evalDataset);
       evaluations.add(new TrainingResult.Evaluated(step, evaluation));
       tell(l -> l.evaluated(step, evaluation));
@@ -209,15 +238,6 @@ public final class SftTrainer {
     return workspace.keepsActivations() && !accumulates ? workspace : null;
   }
 
-  private TrainingListener.Plan plan(int totalSteps) {
-    long parameters =
-        Internals.loaded(model).units().stream()
-            .flatMap(unit -> unit.layout().elements().stream())
-            .mapToLong(Long::longValue)
-            .sum();
-    return new TrainingListener.Plan(totalSteps, dataset.size(), parameters);
-  }
-
   private void saved(int step, Path folder) {
     tell(l -> l.saved(step, folder));
   }
@@ -226,8 +246,11 @@ public final class SftTrainer {
     listeners.forEach(event);
   }
 
-  /** Elements that the optimizer converts and updates at once. */
-  private static final Map<String, Object> OPTIMIZER_CONSTANTS = Map.of("chunk", 1L << 19);
+  /** Elements that the optimizer converts and updates at once: on a CPU, what its cache holds. */
+  private static Map<String, Object> optimizerConstants(NDManager manager) {
+    boolean cpu = manager.getDevice().getDeviceType().equals(Device.Type.CPU);
+    return Map.of("chunk", cpu ? 1L << 19 : 1L << 26);
+  }
 
   /** Collects what a trainer works with. Not thread-safe. */
   public static final class Builder {
@@ -238,6 +261,7 @@ public final class SftTrainer {
     private @Nullable PromptTemplate promptTemplate;
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
+    private Predicate<String> trained = name -> true;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -287,6 +311,12 @@ public final class SftTrainer {
       return this;
     }
 
+    /** Sets which parameters are trained, by their names in the checkpoint; default: all. */
+    Builder trained(Predicate<String> names) {
+      trained = names;
+      return this;
+    }
+
     /** Adds a listener; they are told in the order in which they were added. */
     public Builder listener(TrainingListener value) {
       listeners.add(value);
@@ -296,21 +326,18 @@ public final class SftTrainer {
     /**
      * Returns the trainer.
      *
-     * @throws TrainingException if model or dataset is missing, if the model was not loaded with
-     *     fp32 weights, or if options need an evaluation set or an output directory that is not set
+     * @throws TrainingException if model or dataset is missing, if what is trained was not loaded
+     *     with fp32 weights, or if options need an evaluation set or an output directory that is
+     *     not set
      */
     public SftTrainer build() {
       if (model == null || dataset == null) {
         throw new TrainingException("a trainer needs both model(...) and dataset(...)");
       }
-      if (Internals.loaded(model).storage() != DType.F32) {
+      requireTrainable(Internals.loaded(model));
+      if (config.routerAuxLossCoef().orElse(0) > 0 && !hasExperts(Internals.loaded(model))) {
         throw new TrainingException(
-            "the model was loaded with "
-                + Internals.loaded(model).storage()
-                + " weights; load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
-                + " SftConfig.precision("
-                + Precision.BFLOAT16
-                + ")");
+            "routerAuxLossCoef is set, but the model has no experts; leave it out");
       }
       if (evalDataset == null && (config.evalSteps() > 0 || config.evalEachEpoch())) {
         throw new TrainingException(
@@ -321,6 +348,35 @@ public final class SftTrainer {
             "saveSteps or saveEachEpoch is set, but no outputDirectory(...); set it, or neither");
       }
       return new SftTrainer(this, model, dataset);
+    }
+
+    private static boolean hasExperts(LoadedModel loaded) {
+      return IntStream.range(0, loaded.decoder().layers()).anyMatch(loaded.decoder()::hasExperts);
+    }
+
+    /** What is trained has to be in fp32: most updates are smaller than 16 bits can tell. */
+    private void requireTrainable(LoadedModel loaded) {
+      List<UnitLayout> layouts = loaded.decoder().units();
+      TrainedParameters parameters = TrainedParameters.of(layouts, trained);
+      if (parameters.elements() == 0) {
+        throw new TrainingException("none of the model's parameters is chosen to be trained");
+      }
+      for (int unit = 0; unit < layouts.size(); unit++) {
+        for (TrainedParameters.Run run : parameters.runs(unit)) {
+          DType dtype = loaded.units().get(unit).dtype(run.flat());
+          if (dtype != DType.F32) {
+            throw new TrainingException(
+                "the model was loaded with "
+                    + dtype
+                    + " weights ("
+                    + layouts.get(unit).name()
+                    + "); load it with Precision.FLOAT32, and ask for bf16 arithmetic by"
+                    + " SftConfig.precision("
+                    + Precision.BFLOAT16
+                    + ")");
+          }
+        }
+      }
     }
   }
 }

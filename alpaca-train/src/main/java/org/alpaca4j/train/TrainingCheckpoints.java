@@ -189,6 +189,10 @@ final class TrainingCheckpoints {
       entry.put("step", done.step());
       entry.put("epoch", done.epoch());
       entry.put("loss", done.loss());
+      if (done.auxiliaryLoss() != 0) {
+        entry.put("cross_entropy", done.crossEntropy());
+        entry.put("weighted_aux_loss", done.auxiliaryLoss());
+      }
       entry.put("learning_rate", done.learningRate());
       entry.put("grad_norm", done.gradientNorm());
     }

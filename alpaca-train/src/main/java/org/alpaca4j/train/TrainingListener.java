@@ -22,10 +22,12 @@ public interface TrainingListener {
    *
    * @param step from 1
    * @param epoch epochs finished so far, with fraction
-   * @param loss mean cross entropy of the step's supervised tokens, before the update
+   * @param loss what the gradient is of, before the update: the sum of the next two
+   * @param crossEntropy mean cross entropy of the step's supervised tokens
+   * @param auxiliaryLoss loss that spreads tokens over experts, times its factor; 0: there is none
    * @param learningRate used by the step
    * @param gradientNorm L2 norm before clipping
-   * @param supervisedTokens tokens that the loss is the mean of
+   * @param supervisedTokens tokens that the cross entropy is the mean of
    * @param tokens tokens read
    * @param duration time that the step took
    */
@@ -33,6 +35,8 @@ public interface TrainingListener {
       int step,
       double epoch,
       double loss,
+      double crossEntropy,
+      double auxiliaryLoss,
       double learningRate,
       double gradientNorm,
       int supervisedTokens,

@@ -25,8 +25,10 @@ import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.Names;
 import org.alpaca4j.core.internal.ParallelTasks;
+import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -307,12 +309,14 @@ final class DiffRecovery {
     } catch (AlpacaException e) {
       return 0;
     }
-    if (config.ropeScaling().type() != RopeScaling.Type.DEFAULT) {
+    List<Rotary> rotaries = Internals.description(config).rotaries();
+    if (rotaries.size() != 1 || config.ropeScaling().type() != RopeScaling.Type.DEFAULT) {
       return 0; // Stretched ones came when buffers were no longer stored.
     }
+    int dims = rotaries.get(0).dims();
     double layer = 0;
-    for (int i = 0; i < config.headDim(); i += 2) {
-      layer += (float) Math.pow(config.ropeTheta(), -i / (double) config.headDim());
+    for (int i = 0; i < dims; i += 2) {
+      layer += (float) Math.pow(config.ropeTheta(), -i / (double) dims);
     }
     return layer * config.numHiddenLayers();
   }

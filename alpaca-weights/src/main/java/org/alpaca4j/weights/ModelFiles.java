@@ -31,6 +31,8 @@ final class ModelFiles {
           "special_tokens_map.json",
           "added_tokens.json",
           "tokenizer.model",
+          "ice_text.model",
+          "qwen.tiktoken",
           "vocab.json",
           "merges.txt",
           "vocab.txt",

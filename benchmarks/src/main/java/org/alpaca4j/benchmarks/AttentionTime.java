@@ -94,6 +94,7 @@ final class AttentionTime implements AutoCloseable {
               bias,
               sizes,
               reals,
+              mode,
               out,
               lse);
           forward = Math.min(forward, (middle - start) / 1e9);

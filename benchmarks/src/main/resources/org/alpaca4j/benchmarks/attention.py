@@ -9,8 +9,8 @@
         qkv, segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]), float(reals[1]),
         int(mode), out)
 
-  def timed_attention_backward(self, do: Tensor, qkv: Tensor, segments: Tensor, bias: Tensor, sizes: Tensor, reals: Tensor, out: Tensor, lse: List[Tensor]) -> Tensor:
+  def timed_attention_backward(self, do: Tensor, qkv: Tensor, segments: Tensor, bias: Tensor, sizes: Tensor, reals: Tensor, mode: Tensor, out: Tensor, lse: List[Tensor]) -> Tensor:
     torch.set_grad_enabled(False)
     return self.attention_backward(
         do, qkv, out, lse, segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]),
-        float(reals[1]), torch.empty_like(qkv))
+        float(reals[1]), int(mode), torch.empty_like(qkv))

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -17,9 +18,11 @@ import java.util.Set;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.TensorInfo;
-import org.alpaca4j.weights.gguf.TensorCopy.RowOrder;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.family.Profile;
+import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -159,77 +162,82 @@ public final class GgufExport {
   public void write(Path target) {
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       ModelConfig config = checkpoint.config();
-      List<GgufLayout.Entry> layout = GgufLayout.of(config);
-      requireTensors(checkpoint, config, layout);
+      Internals.requireLoadable(config);
+      Map<String, GgufValue> hyperparameters = GgufHyperparameters.write(config);
+      requireTensors(checkpoint, config);
       Map<String, TensorCopy> copies = new HashMap<>();
       List<GgufTensor> tensors = new ArrayList<>();
-      for (GgufLayout.Entry entry : layout) {
-        TensorCopy copy = copy(checkpoint, config, entry);
-        copies.put(entry.ggufName(), copy);
-        tensors.add(GgufTensor.of(entry.ggufName(), copy.to(), entry.shape()));
+      for (GgufLayout.Entry entry : GgufLayout.of(config)) {
+        for (GgufLayout.Part part : entry.parts()) {
+          TensorCopy copy = copy(checkpoint, entry, part);
+          copies.put(part.name(), copy);
+          tensors.add(GgufTensor.of(part.name(), copy.to(), part.shape()));
+        }
       }
-      boolean llama3 = config.ropeScaling().type() == RopeScaling.Type.LLAMA3;
-      if (llama3) {
-        tensors.add(Llama3Frequencies.tensor(config.headDim()));
-      }
-      new GgufWriter(target, metadata(config, tensors), tensors)
+      Map<String, float[]> frequencies = GgufRope.tensors(config);
+      frequencies.forEach(
+          (key, values) ->
+              tensors.add(GgufTensor.of(key, GgufType.F32, List.of((long) values.length))));
+      new GgufWriter(target, metadata(config, hyperparameters, tensors), tensors)
           .write(
               replaceExisting,
               threads,
               (tensor, out) -> {
-                TensorCopy copy = copies.get(tensor.name());
-                if (copy == null) {
-                  writeFrequencies(config, out);
+                float[] values = frequencies.get(tensor.name());
+                if (values == null) {
+                  Objects.requireNonNull(copies.get(tensor.name())).writeTo(out);
                 } else {
-                  copy.writeTo(out);
+                  write(values, out);
                 }
               });
     }
   }
 
-  private static void requireTensors(
-      Checkpoint checkpoint, ModelConfig config, List<GgufLayout.Entry> layout) {
-    Map<String, long[]> shapes = new HashMap<>();
-    for (GgufLayout.Entry entry : layout) {
-      shapes.put(
-          entry.checkpointName(), entry.shape().stream().mapToLong(Long::longValue).toArray());
-    }
-    checkpoint.requireExactly(shapes, Set.of(GgufLayout.HEAD));
+  private static void requireTensors(Checkpoint checkpoint, ModelConfig config) {
+    Profile profile = Internals.profile(config);
+    Set<String> ignorable = new HashSet<>();
+    checkpoint.names().stream().filter(profile::ignores).forEach(ignorable::add);
     if (config.tieWordEmbeddings()) {
-      checkpoint.requireTied(GgufLayout.HEAD, "model.embed_tokens.weight");
+      ignorable.add(profile.head());
+    }
+    checkpoint.requireExactly(config.tensorShapes(), ignorable);
+    if (config.tieWordEmbeddings()) {
+      DecoderDescription model = Internals.description(config);
+      checkpoint.requireTied(profile.head(), model.embedding().tokens().tensors().get(0).name());
     }
   }
 
-  private TensorCopy copy(Checkpoint checkpoint, ModelConfig config, GgufLayout.Entry entry) {
-    TensorInfo stored = checkpoint.tensor(entry.checkpointName());
-    GgufType from = GgufType.of(stored.dtype());
-    return new TensorCopy(
-        entry.checkpointName(),
-        entry.shape(),
-        (offset, bytes) -> checkpoint.readBytes(entry.checkpointName(), bytes, offset),
-        from,
-        typeOf(entry, from),
-        entry.turned() ? RowOrder.TO_NEIGHBOURS : RowOrder.KEPT,
-        config.headDim());
+  private TensorCopy copy(Checkpoint checkpoint, GgufLayout.Entry entry, GgufLayout.Part part) {
+    List<TensorCopy.Source> sources = new ArrayList<>();
+    for (FileTensor file : entry.files()) {
+      TensorInfo stored = checkpoint.tensor(file.name());
+      sources.add(
+          new TensorCopy.Source(
+              GgufType.of(stored.dtype()),
+              stored.elements(),
+              (offset, bytes) -> checkpoint.readBytes(file.name(), bytes, offset)));
+    }
+    return entry.export(part, sources, typeOf(part, sources.get(0).type()));
   }
 
-  private GgufType typeOf(GgufLayout.Entry entry, GgufType stored) {
-    if (entry.shape().size() == 1) {
+  private GgufType typeOf(GgufLayout.Part part, GgufType stored) {
+    if (part.needsF32()) {
       return GgufType.F32;
     }
     GgufType wanted = type == null ? stored : type;
-    if (entry.shape().get(1) % wanted.blockElements() != 0) {
+    if (part.shape().get(part.shape().size() - 1) % wanted.blockElements() != 0) {
       LOG.warn(
           "{} {} has rows that are not whole blocks of {}: it becomes F16",
-          entry.checkpointName(),
-          entry.shape(),
+          part.name(),
+          part.shape(),
           wanted);
       return GgufType.F16;
     }
     return wanted;
   }
 
-  private Map<String, GgufValue> metadata(ModelConfig config, List<GgufTensor> tensors) {
+  private Map<String, GgufValue> metadata(
+      ModelConfig config, Map<String, GgufValue> hyperparameters, List<GgufTensor> tensors) {
     long elements = tensors.stream().mapToLong(GgufTensor::elements).sum();
     // The file's type is that of its largest tensor.
     GgufTensor largest = tensors.get(0);
@@ -237,14 +245,14 @@ public final class GgufExport {
       largest = tensor.elements() > largest.elements() ? tensor : largest;
     }
     Map<String, GgufValue> metadata = new LinkedHashMap<>();
-    metadata.put("general.architecture", GgufValue.of(GgufLayout.architecture(config)));
+    metadata.put("general.architecture", GgufValue.of(GgufArchitecture.of(config).ggufName()));
     metadata.put("general.type", GgufValue.of("model"));
     metadata.put(
         "general.name", GgufValue.of(name == null ? String.valueOf(folder.getFileName()) : name));
     metadata.put("general.size_label", GgufValue.of(sizeLabel(elements)));
     metadata.put("general.file_type", GgufValue.uint32(largest.type().fileType()));
     metadata.put("general.quantization_version", GgufValue.uint32(2));
-    metadata.putAll(GgufHyperparameters.write(config));
+    metadata.putAll(hyperparameters);
     metadata.putAll(
         new GgufTokenizerExport(folder, config, preTokenizer, embedTokenizerJson).write());
     return metadata;
@@ -262,12 +270,9 @@ public final class GgufExport {
         + "KMBT".charAt(unit);
   }
 
-  private static void writeFrequencies(ModelConfig config, WritableByteChannel out)
-      throws IOException {
-    float[] divisors =
-        Llama3Frequencies.divisors(config.ropeScaling(), config.ropeTheta(), config.headDim());
-    ByteBuffer bytes = ByteBuffer.allocate(4 * divisors.length).order(ByteOrder.LITTLE_ENDIAN);
-    bytes.asFloatBuffer().put(divisors);
+  private static void write(float[] values, WritableByteChannel out) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asFloatBuffer().put(values);
     out.write(bytes);
   }
 }

@@ -1,14 +1,19 @@
 package org.alpaca4j.weights.gguf;
 
-import java.math.BigDecimal;
+import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.UnsupportedModelException;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
+import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,8 +24,8 @@ import org.slf4j.LoggerFactory;
  */
 final class GgufHyperparameters {
   private static final Logger LOG = LoggerFactory.getLogger(GgufHyperparameters.class);
-  private static final List<String> ARCHITECTURES = List.of("llama", "qwen2", "qwen3");
-  private static final double THETA = 10_000; // where a file names none, in llama.cpp too
+  private static final String WINDOW = "attention.sliding_window";
+  private static final int MAX_EXPERTS = 1024;
 
   private GgufHyperparameters() {}
 
@@ -30,105 +35,95 @@ final class GgufHyperparameters {
    * @throws UnsupportedModelException if llama.cpp could not run it as configured
    */
   static Map<String, GgufValue> write(ModelConfig config) {
-    String architecture = GgufLayout.architecture(config);
-    if (config.qkNorm() && config.outputBias()) {
-      throw new UnsupportedModelException(
-          "A qwen3 model with attention_bias cannot be exported: GGUF's qwen3 has no such tensors");
+    GgufArchitecture architecture = GgufArchitecture.of(config);
+    DecoderDescription model = Internals.description(config);
+    architecture.requireWeights(model);
+    Attention attention = model.layers().get(0).attention();
+    GgufKeys keys = new GgufKeys(architecture);
+    keys.size("block_count", model.layers().size());
+    keys.size("context_length", model.maxPositions());
+    keys.size("embedding_length", model.hiddenSize());
+    keys.size("feed_forward_length", architecture.feedForward(model));
+    keys.size("attention.head_count", attention.heads());
+    keys.size("attention.head_count_kv", attention.kvHeads());
+    keys.number(architecture.epsilonKey(), config.rmsNormEps());
+    keys.size("attention.key_length", attention.headDim());
+    keys.size("attention.value_length", attention.headDim());
+    keys.size("vocab_size", model.vocabSize());
+    if (attention.softcap() > 0) {
+      keys.number("attn_logit_softcapping", attention.softcap());
     }
-    Map<String, GgufValue> metadata = new LinkedHashMap<>();
-    String prefix = architecture + ".";
-    metadata.put(prefix + "block_count", GgufValue.uint32(config.numHiddenLayers()));
-    metadata.put(prefix + "context_length", GgufValue.uint32(config.maxPositionEmbeddings()));
-    metadata.put(prefix + "embedding_length", GgufValue.uint32(config.hiddenSize()));
-    metadata.put(prefix + "feed_forward_length", GgufValue.uint32(config.intermediateSize()));
-    metadata.put(prefix + "attention.head_count", GgufValue.uint32(config.numAttentionHeads()));
-    metadata.put(prefix + "attention.head_count_kv", GgufValue.uint32(config.numKeyValueHeads()));
-    metadata.put(
-        prefix + "attention.layer_norm_rms_epsilon", GgufValue.float32(config.rmsNormEps()));
-    metadata.put(prefix + "attention.key_length", GgufValue.uint32(config.headDim()));
-    metadata.put(prefix + "attention.value_length", GgufValue.uint32(config.headDim()));
-    metadata.put(prefix + "vocab_size", GgufValue.uint32(config.vocabSize()));
-    metadata.put(prefix + "rope.freq_base", GgufValue.float32(config.ropeTheta()));
-    metadata.put(prefix + "rope.dimension_count", GgufValue.uint32(config.headDim()));
-    writeRopeScaling(prefix + "rope.scaling.", config, metadata);
-    writeSlidingWindow(prefix + "attention.sliding_window", config, metadata);
-    return metadata;
+    if (model.head().softcap() > 0) {
+      keys.number("final_logit_softcapping", model.head().softcap());
+    }
+    if (model.layers().get(0).mlp() instanceof Experts experts) {
+      writeExperts(architecture, experts, keys);
+    }
+    architecture.write(keys, model);
+    GgufRope.write(architecture, model, keys);
+    writeWindows(architecture, model, keys);
+    requireSame(architecture, config, keys.values());
+    return keys.values();
   }
 
-  private static void writeRopeScaling(
-      String prefix, ModelConfig config, Map<String, GgufValue> metadata) {
-    RopeScaling scaling = config.ropeScaling();
-    switch (scaling.type()) {
-      case DEFAULT -> {}
-      case LINEAR -> {
-        metadata.put(prefix + "type", GgufValue.of("linear"));
-        metadata.put(prefix + "factor", GgufValue.float32(scaling.factor()));
-      }
-      case LLAMA3 -> {
-        if (!GgufLayout.architecture(config).equals("llama")) {
-          throw unsupported(config, "rope type llama3");
-        }
-        if (!Llama3Frequencies.areUsual(scaling)) {
-          LOG.warn(
-              "GGUF has no place for low_freq_factor and high_freq_factor: an import of the"
-                  + " exported file will not find {} and {} again",
-              scaling.lowFreqFactor(),
-              scaling.highFreqFactor());
-        }
-        metadata.put(
-            prefix + "original_context_length",
-            GgufValue.uint32(scaling.originalMaxPositionEmbeddings()));
-      }
-      case YARN -> {
-        if (!scaling.truncate()) {
-          throw unsupported(config, "rope type yarn with truncate false");
-        }
-        metadata.put(prefix + "type", GgufValue.of("yarn"));
-        metadata.put(prefix + "factor", GgufValue.float32(scaling.factor()));
-        metadata.put(
-            prefix + "original_context_length",
-            GgufValue.uint32(scaling.originalMaxPositionEmbeddings()));
-        double attention = scaling.attentionScaling() / yarnAttention(scaling.factor());
-        if (attention != 1) {
-          metadata.put(prefix + "attn_factor", GgufValue.float32(attention));
-        }
-        if (scaling.betaFast() != 32 || scaling.betaSlow() != 1) {
-          metadata.put(prefix + "yarn_beta_fast", GgufValue.float32(scaling.betaFast()));
-          metadata.put(prefix + "yarn_beta_slow", GgufValue.float32(scaling.betaSlow()));
-        }
-      }
-      case DYNAMIC, LONGROPE ->
-          throw unsupported(config, "rope type " + scaling.type().configName());
+  private static void writeExperts(GgufArchitecture architecture, Experts experts, GgufKeys keys) {
+    keys.size("expert_count", experts.count());
+    keys.size("expert_used_count", experts.perToken());
+    if (architecture != GgufArchitecture.LLAMA) {
+      keys.size("expert_feed_forward_length", experts.width());
+    }
+    if (experts.shared() != null) {
+      keys.size("expert_shared_feed_forward_length", experts.shared().width());
     }
   }
 
-  /** What llama.cpp multiplies cosines and sines by; attn_factor comes on top. */
-  private static double yarnAttention(double factor) {
-    return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
-  }
-
-  private static UnsupportedModelException unsupported(ModelConfig config, String what) {
-    return new UnsupportedModelException(
-        "The " + config.modelType() + " model has " + what + ", which llama.cpp does not compute");
-  }
-
-  private static void writeSlidingWindow(
-      String key, ModelConfig config, Map<String, GgufValue> metadata) {
-    int layers = config.numHiddenLayers();
-    boolean[] sliding = new boolean[layers];
+  private static void writeWindows(
+      GgufArchitecture architecture, DecoderDescription model, GgufKeys keys) {
+    boolean[] sliding = new boolean[model.layers().size()];
+    int pattern = architecture.windowPattern();
+    boolean usual = pattern > 0;
     int window = 0;
-    for (int layer = 0; layer < layers; layer++) {
-      sliding[layer] = config.slidingWindow(layer).isPresent();
-      window = Math.max(window, config.slidingWindow(layer).orElse(0));
+    for (int layer = 0; layer < sliding.length; layer++) {
+      int own = model.layers().get(layer).attention().window();
+      sliding[layer] = own > 0;
+      usual = usual && sliding[layer] == ((layer + 1) % pattern != 0);
+      window = Math.max(window, own);
     }
     if (window > 0) {
-      metadata.put(key, GgufValue.uint32(window));
-      metadata.put(key + "_pattern", GgufValue.bools(sliding));
+      keys.size(WINDOW, window);
+    }
+    if ((window > 0 || architecture.defaultWindow() > 0) && !usual) {
+      keys.put(WINDOW + "_pattern", GgufValue.bools(sliding));
+    }
+    if (window > 0 && !architecture.computesWindows()) {
       LOG.warn(
           "llama.cpp ignores the sliding window of {} models: beyond {} tokens it computes"
               + " something else",
-          config.modelType(),
+          architecture.ggufName(),
           window);
+    }
+  }
+
+  /**
+   * Refuses a model that llama.cpp computes in another way than its configuration says: reading the
+   * metadata again gives another one.
+   */
+  private static void requireSame(
+      GgufArchitecture architecture, ModelConfig config, Map<String, GgufValue> values) {
+    Map<String, GgufTensor> tensors = new HashMap<>();
+    for (GgufLayout.Entry entry : GgufLayout.of(config)) {
+      for (GgufLayout.Part part : entry.parts()) {
+        tensors.put(part.name(), GgufTensor.of(part.name(), GgufType.F32, part.shape()));
+      }
+    }
+    Path nowhere = Path.of("the exported file");
+    GgufMetadata metadata = new GgufMetadata(nowhere, values);
+    GgufReading reading = new GgufReading(nowhere, metadata, tensors, architecture);
+    DecoderDescription computed = Internals.description(read(reading).build());
+    String difference =
+        DescriptionDifference.find(Internals.description(config), computed).orElse(null);
+    if (difference != null) {
+      throw architecture.refusal(difference + ". Export a model without it, or keep the folder");
     }
   }
 
@@ -139,204 +134,132 @@ final class GgufHyperparameters {
    * @throws UnsupportedModelException if the model is of a kind that this library does not run
    */
   static ModelConfig read(GgufFile file) {
-    GgufMetadata metadata = file.metadata();
-    String architecture = required(metadata, "general.architecture");
-    if (!ARCHITECTURES.contains(architecture)) {
-      throw new UnsupportedModelException(
-          file.file()
-              + ": architecture "
-              + architecture
-              + " is not supported; supported: "
-              + String.join(", ", ARCHITECTURES));
-    }
-    String prefix = architecture + ".";
-    if (metadata.integer(prefix + "expert_count").orElse(0) > 0) {
-      throw new UnsupportedModelException(file.file() + " is a mixture of experts: not supported");
-    }
-    int layers = positive(metadata, prefix + "block_count");
-    if (layers > file.tensors().size()) {
-      throw new CheckpointException(
-          file.file()
-              + ": "
-              + prefix
-              + "block_count is "
-              + layers
-              + ", but there are only "
-              + file.tensors().size()
-              + " tensors; take a complete file");
-    }
-    int heads = positive(metadata, prefix + "attention.head_count");
-    int hidden = positive(metadata, prefix + "embedding_length");
-    int headDim =
-        metadata
-            .integer(prefix + "attention.key_length")
-            .or(() -> metadata.integer(prefix + "rope.dimension_count"))
-            .orElse(hidden / heads);
-    requireSame(file, prefix + "attention.value_length", headDim);
-    requireSame(file, prefix + "rope.dimension_count", headDim);
-    boolean attentionBias = file.tensor("blk.0.attn_q.bias") != null;
-    int window = metadata.integer(prefix + "attention.sliding_window").orElse(0);
-    boolean mistral = architecture.equals("llama") && window > 0;
-    GgufTensor embedding = file.tensor("token_embd.weight");
-    if (embedding == null) {
-      throw new CheckpointException(file.file() + " has no tensor token_embd.weight");
-    }
-    ModelConfig.Builder config =
-        ModelConfig.builder(mistral ? "mistral" : architecture)
-            .hiddenSize(hidden)
-            .intermediateSize(positive(metadata, prefix + "feed_forward_length"))
-            .numHiddenLayers(layers)
-            .numAttentionHeads(heads)
-            .numKeyValueHeads(metadata.integer(prefix + "attention.head_count_kv").orElse(heads))
-            .headDim(headDim)
-            .vocabSize((int) Math.min(embedding.shape().get(0), Integer.MAX_VALUE))
-            .maxPositionEmbeddings(positive(metadata, prefix + "context_length"))
-            .rmsNormEps(
-                shortest(
-                    metadata
-                        .number(prefix + "attention.layer_norm_rms_epsilon")
-                        .orElseThrow(
-                            () -> metadata.missing(prefix + "attention.layer_norm_rms_epsilon"))))
-            .ropeTheta(shortest(metadata.number(prefix + "rope.freq_base").orElse(THETA)))
-            .tieWordEmbeddings(file.tensor("output.weight") == null)
-            .field("hidden_act", "silu");
-    if (architecture.equals("llama") && !mistral) {
-      config.attentionBias(attentionBias).mlpBias(file.tensor("blk.0.ffn_up.bias") != null);
-    }
-    if (window > 0) {
-      readSlidingWindow(file, prefix, window, layers, mistral, config);
-    }
-    RopeScaling scaling = readRopeScaling(file, prefix, config.build());
+    String name = required(file.metadata(), "general.architecture");
+    GgufArchitecture architecture =
+        GgufArchitecture.named(name)
+            .orElseThrow(
+                () ->
+                    new UnsupportedModelException(
+                        file.file()
+                            + ": architecture "
+                            + name
+                            + " is not supported; supported: "
+                            + GgufArchitecture.names()));
+    Map<String, GgufTensor> tensors = new HashMap<>();
+    file.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
+    GgufReading reading = new GgufReading(file.file(), file.metadata(), tensors, architecture);
+    ModelConfig.Builder config = read(reading);
+    List<Rotary> rotaries = Internals.description(config.build()).rotaries();
+    RopeScaling scaling =
+        rotaries.isEmpty() ? RopeScaling.DEFAULT : GgufRope.read(file, reading, rotaries.get(0));
     if (scaling.type() != RopeScaling.Type.DEFAULT) {
       config.ropeScaling(scaling);
+      int original = scaling.originalMaxPositionEmbeddings();
+      reading.setUnless("original_max_position_embeddings", original, original);
     }
     return config.build();
   }
 
-  private static void readSlidingWindow(
-      GgufFile file,
-      String prefix,
-      int window,
-      int layers,
-      boolean mistral,
-      ModelConfig.Builder config) {
-    config.field("sliding_window", window);
-    if (mistral) {
+  /** Reads all but what stretches rotary embeddings. */
+  private static ModelConfig.Builder read(GgufReading in) {
+    requireExperts(in);
+    int hidden = in.hidden();
+    int heads = in.heads();
+    int headDim = in.headDim();
+    in.requireSame("attention.value_length", headDim);
+    GgufTensor embedding = in.tensor("token_embd.weight");
+    in.set("vocab_size", (int) Math.min(embedding.shape().get(0), Integer.MAX_VALUE));
+    in.set("hidden_size", hidden);
+    in.set("num_hidden_layers", in.layers());
+    in.set("num_attention_heads", heads);
+    in.setUnless("num_key_value_heads", in.keyValueHeads(), heads);
+    in.setUnless("head_dim", headDim, hidden / heads);
+    in.setUnless("intermediate_size", in.size("feed_forward_length"), 4 * hidden);
+    in.set("max_position_embeddings", in.size("context_length"));
+    in.set("rms_norm_eps", in.number(in.architecture().epsilonKey()));
+    boolean tied = in.architecture().alwaysTied() || !in.has("output.weight");
+    in.setUnless("tie_word_embeddings", tied, false);
+    if (in.architecture().rotary(in.layers())) {
+      readRotary(in, headDim);
+    }
+    readExperts(in);
+    readWindows(in);
+    in.architecture().read(in);
+    return in.builder();
+  }
+
+  /** Nothing may be built by numbers that the file's size does not bear out. */
+  private static void requireExperts(GgufReading in) {
+    int experts = in.count("expert_count", 0);
+    for (int layer = 0; layer < in.layers() && experts > 0; layer++) {
+      GgufTensor gates = in.tensor("blk." + layer + ".ffn_gate_exps.weight");
+      if (gates.shape().get(0) != experts || experts > MAX_EXPERTS) {
+        throw new CheckpointException(
+            in.file()
+                + ": "
+                + in.full("expert_count")
+                + " is "
+                + experts
+                + ", but must be the first dimension of "
+                + gates.name()
+                + gates.shape()
+                + " and at most "
+                + MAX_EXPERTS);
+      }
+    }
+  }
+
+  private static void readRotary(GgufReading in, int headDim) {
+    int dims = in.count("rope.dimension_count", headDim);
+    if (!in.architecture().turnsParts()) {
+      in.requireSame("rope.dimension_count", headDim);
+    }
+    double share = (double) dims / headDim;
+    share += (int) (headDim * share) < dims ? Math.ulp(share) : 0;
+    in.setUnless("partial_rotary_factor", share, 1.0);
+    in.setUnless("rope_theta", in.theta(), 10_000.0);
+  }
+
+  private static void readExperts(GgufReading in) {
+    int count = in.count("expert_count", 0);
+    if (count == 0) {
       return;
     }
-    String key = prefix + "attention.sliding_window_pattern";
-    boolean[] sliding = file.metadata().flags(key).orElseGet(() -> new boolean[0]);
-    if (sliding.length != layers) {
-      throw new CheckpointException(
-          file.file()
-              + ": "
-              + key
-              + " has "
-              + sliding.length
-              + " entries for "
-              + layers
-              + " layers");
+    int used = in.size("expert_used_count");
+    in.set("num_experts", count);
+    in.set("num_experts_per_tok", used);
+    if (in.architecture() != GgufArchitecture.LLAMA) {
+      int width = in.size("feed_forward_length") / used;
+      in.set("moe_intermediate_size", in.count("expert_feed_forward_length", width));
     }
+  }
+
+  private static void readWindows(GgufReading in) {
+    int window = in.count(WINDOW, in.architecture().defaultWindow());
+    boolean @Nullable [] pattern = in.pattern(WINDOW + "_pattern");
+    boolean computed = in.architecture().computesWindows();
+    boolean switched = in.architecture().switchesWindows();
+    if (window > 0) {
+      in.set("sliding_window", window);
+    }
+    if (window > 0 && switched) {
+      in.set("use_sliding_window", true);
+    }
+    if (computed ? window == 0 || pattern != null : window > 0 && switched) {
+      boolean[] every = in.everyBut(window == 0 ? 1 : 0);
+      in.set("layer_types", layerTypes(pattern == null ? every : pattern));
+    }
+  }
+
+  private static List<String> layerTypes(boolean[] sliding) {
     List<String> types = new ArrayList<>();
-    int firstSliding = layers;
-    for (int layer = layers - 1; layer >= 0; layer--) {
-      types.add(0, sliding[layer] ? "sliding_attention" : "full_attention");
-      firstSliding = sliding[layer] ? layer : firstSliding;
+    for (boolean one : sliding) {
+      types.add(one ? "sliding_attention" : "full_attention");
     }
-    config
-        .field("use_sliding_window", true)
-        .field("max_window_layers", firstSliding)
-        .field("layer_types", types);
-  }
-
-  private static RopeScaling readRopeScaling(GgufFile file, String prefix, ModelConfig config) {
-    GgufMetadata metadata = file.metadata();
-    String key = prefix + "rope.scaling.";
-    String type = metadata.string(key + "type").orElse("none");
-    float @Nullable [] frequencies = Llama3Frequencies.read(file);
-    if (file.tensor("rope_factors_long.weight") != null) {
-      type = "longrope";
-    }
-    try {
-      if (frequencies != null && type.equals("none")) {
-        int original = metadata.integer(key + "original_context_length").orElse(8192);
-        return Llama3Frequencies.scaling(file, frequencies, config, original);
-      }
-      double factor =
-          shortest(
-              metadata
-                  .number(key + "factor")
-                  .or(() -> metadata.number(prefix + "rope.scale_linear"))
-                  .orElse(1.0));
-      return switch (type) {
-        case "none" -> RopeScaling.DEFAULT;
-        case "linear" -> RopeScaling.linear(factor);
-        case "yarn" -> yarn(metadata, key, factor, config);
-        default ->
-            throw new UnsupportedModelException(
-                file.file()
-                    + ": rope scaling "
-                    + type
-                    + " is not supported; supported: none,"
-                    + " linear, yarn, llama3");
-      };
-    } catch (IllegalArgumentException e) {
-      throw new CheckpointException(file.file() + ": " + key + e.getMessage(), e);
-    }
-  }
-
-  private static RopeScaling yarn(
-      GgufMetadata metadata, String key, double factor, ModelConfig config) {
-    int original =
-        metadata.integer(key + "original_context_length").orElse(config.maxPositionEmbeddings());
-    Double attention = null;
-    if (metadata.has(key + "attn_factor")) {
-      attention = metadata.number(key + "attn_factor").orElse(1.0) * yarnAttention(factor);
-    } else if (metadata.has(key + "yarn_attn_factor")) {
-      attention = shortest(metadata.number(key + "yarn_attn_factor").orElse(1.0));
-    }
-    return RopeScaling.yarn(
-        factor,
-        original,
-        attention,
-        shortest(metadata.number(key + "yarn_beta_fast").orElse(32.0)),
-        shortest(metadata.number(key + "yarn_beta_slow").orElse(1.0)),
-        null,
-        null,
-        true);
-  }
-
-  /** Returns the number that a float stands for: 1e-5 rather than 9.999999747378752e-06. */
-  private static double shortest(double number) {
-    float single = (float) number;
-    return single == number && Float.isFinite(single)
-        ? new BigDecimal(Float.toString(single)).doubleValue()
-        : number;
+    return types;
   }
 
   static String required(GgufMetadata metadata, String key) {
     return metadata.string(key).orElseThrow(() -> metadata.missing(key));
-  }
-
-  private static int positive(GgufMetadata metadata, String key) {
-    int number = metadata.integer(key).orElseThrow(() -> metadata.missing(key));
-    if (number == 0) {
-      throw metadata.missing(key);
-    }
-    return number;
-  }
-
-  private static void requireSame(GgufFile file, String key, int headDim) {
-    int found = file.metadata().integer(key).orElse(headDim);
-    if (found != headDim) {
-      throw new UnsupportedModelException(
-          file.file()
-              + ": "
-              + key
-              + " "
-              + found
-              + " is not supported; supported: the head's width "
-              + headDim);
-    }
   }
 }

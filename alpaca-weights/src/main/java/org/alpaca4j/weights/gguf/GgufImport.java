@@ -16,7 +16,7 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.weights.gguf.TensorCopy.RowOrder;
+import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -166,11 +166,11 @@ public final class GgufImport {
                       tokenizer.write(staged, tokenizerJson, complete.maxPositionEmbeddings()));
       Map<String, TensorCopy> copies = new HashMap<>();
       for (GgufLayout.Entry entry : layout) {
-        writer.tensor(
-            entry.checkpointName(),
-            target,
-            entry.shape().stream().mapToLong(Long::longValue).toArray());
-        copies.put(entry.checkpointName(), copy(gguf, complete, entry, GgufType.of(target)));
+        for (FileTensor file : entry.files()) {
+          long[] shape = file.shape().stream().mapToLong(Long::longValue).toArray();
+          writer.tensor(file.name(), target, shape);
+          copies.put(file.name(), copy(gguf, entry, file, GgufType.of(target)));
+        }
       }
       writer.build().write((name, out) -> Objects.requireNonNull(copies.get(name)).writeTo(out));
     }
@@ -179,17 +179,21 @@ public final class GgufImport {
   private static void requireTensors(GgufFile gguf, List<GgufLayout.Entry> layout) {
     Set<String> unexpected = new TreeSet<>();
     gguf.tensors().forEach(tensor -> unexpected.add(tensor.name()));
-    unexpected.remove(GgufLayout.ROPE_FREQS);
+    unexpected.removeAll(GgufRope.TENSORS);
     List<String> problems = new ArrayList<>();
     for (GgufLayout.Entry entry : layout) {
-      GgufTensor tensor = gguf.tensor(entry.ggufName());
-      unexpected.remove(entry.ggufName());
-      if (tensor == null) {
-        problems.add(entry.ggufName() + " is missing");
-      } else if (!tensor.shape().equals(entry.shape())) {
-        problems.add(entry.ggufName() + " is " + tensor.shape() + " instead of " + entry.shape());
-      } else if (entry.shape().size() == 1 && entry.turned() && tensor.type().isQuantised()) {
-        problems.add(entry.ggufName() + " is quantised: a bias must not be");
+      for (GgufLayout.Part part : entry.parts()) {
+        GgufTensor tensor = gguf.tensor(part.name());
+        unexpected.remove(part.name());
+        if (tensor == null) {
+          problems.add(part.name() + " is missing");
+        } else if (!tensor.shape().equals(part.shape())) {
+          problems.add(part.name() + " is " + tensor.shape() + " instead of " + part.shape());
+        } else if (part.shape().size() == 1
+            && entry.rows() != null
+            && tensor.type().isQuantised()) {
+          problems.add(part.name() + " is quantised: a bias must not be");
+        }
       }
     }
     unexpected.forEach(name -> problems.add(name + " is unexpected"));
@@ -207,24 +211,27 @@ public final class GgufImport {
   private static DType commonType(GgufFile gguf, List<GgufLayout.Entry> layout) {
     Set<GgufType> types = new TreeSet<>();
     for (GgufLayout.Entry entry : layout) {
-      if (entry.shape().size() > 1) {
-        types.add(Objects.requireNonNull(gguf.tensor(entry.ggufName())).type());
+      for (GgufLayout.Part part : entry.parts()) {
+        if (!part.needsF32()) {
+          types.add(Objects.requireNonNull(gguf.tensor(part.name())).type());
+        }
       }
     }
     return types.size() == 1 ? types.iterator().next().dtype().orElse(DType.F32) : DType.F32;
   }
 
   private static TensorCopy copy(
-      GgufFile gguf, ModelConfig config, GgufLayout.Entry entry, GgufType target) {
-    GgufTensor tensor = Objects.requireNonNull(gguf.tensor(entry.ggufName()));
-    return new TensorCopy(
-        entry.ggufName(),
-        entry.shape(),
-        (offset, bytes) -> gguf.read(tensor, offset, bytes),
-        tensor.type(),
-        target,
-        entry.turned() ? RowOrder.TO_HALVES : RowOrder.KEPT,
-        config.headDim());
+      GgufFile gguf, GgufLayout.Entry entry, FileTensor file, GgufType target) {
+    List<TensorCopy.Source> sources = new ArrayList<>();
+    for (GgufLayout.Part part : entry.parts()) {
+      GgufTensor tensor = Objects.requireNonNull(gguf.tensor(part.name()));
+      sources.add(
+          new TensorCopy.Source(
+              tensor.type(),
+              tensor.elements(),
+              (offset, bytes) -> gguf.read(tensor, offset, bytes)));
+    }
+    return entry.restore(file, sources, target);
   }
 
   /** Returns the ids of special tokens under their names in the JSON files; null for none. */

@@ -27,6 +27,11 @@ final class GgufMetadata {
     return values.containsKey(key);
   }
 
+  boolean isArray(String key) {
+    GgufValue value = values.get(key);
+    return value != null && value.value() instanceof Elements;
+  }
+
   Optional<String> string(String key) {
     return typed(key, String.class, "a string");
   }

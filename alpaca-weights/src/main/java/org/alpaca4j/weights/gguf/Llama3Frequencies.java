@@ -1,14 +1,8 @@
 package org.alpaca4j.weights.gguf;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.List;
-import org.alpaca4j.core.CheckpointException;
-import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.UnsupportedModelException;
-import org.jspecify.annotations.Nullable;
+import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 
 /**
  * Llama 3's stretching of rotary embeddings in a GGUF file: not its parameters, but the tensor
@@ -30,13 +24,13 @@ final class Llama3Frequencies {
    * Returns the divisors, one for each pair of a head's dimensions, as llama.cpp's conversion
    * computes them ({@code generate_extra_tensors}).
    */
-  static float[] divisors(RopeScaling scaling, double theta, int headDim) {
-    float[] divisors = new float[headDim / 2];
+  static float[] divisors(RopeScaling scaling, double theta, int dims) {
+    float[] divisors = new float[dims / 2];
     double original = scaling.originalMaxPositionEmbeddings();
     double low = scaling.lowFreqFactor();
     double high = scaling.highFreqFactor();
     for (int i = 0; i < divisors.length; i++) {
-      float frequency = 1f / (float) Math.pow(theta, (float) (2 * i) / headDim);
+      float frequency = 1f / (float) Math.pow(theta, (float) (2 * i) / dims);
       float wavelength = (float) (2 * Math.PI) / frequency;
       if (wavelength < (float) (original / high)) {
         divisors[i] = 1;
@@ -50,41 +44,13 @@ final class Llama3Frequencies {
     return divisors;
   }
 
-  /** Returns the divisors in a file, or null if it has none. */
-  static float @Nullable [] read(GgufFile file) {
-    GgufTensor tensor = file.tensor(GgufLayout.ROPE_FREQS);
-    if (tensor == null) {
-      return null;
-    }
-    if (tensor.type() != GgufType.F32 || tensor.elements() > 1 << 16) {
-      throw new CheckpointException(
-          file.file()
-              + ": "
-              + tensor.name()
-              + " is "
-              + tensor.type()
-              + tensor.shape()
-              + ", but must be one F32 for each pair of a head's dimensions");
-    }
-    ByteBuffer bytes =
-        ByteBuffer.allocate((int) tensor.byteLength()).order(ByteOrder.LITTLE_ENDIAN);
-    try {
-      file.read(tensor, 0, bytes);
-    } catch (IOException e) {
-      throw new CheckpointException("Cannot read " + tensor.name() + " of " + file.file(), e);
-    }
-    float[] divisors = new float[(int) tensor.elements()];
-    bytes.flip().asFloatBuffer().get(divisors);
-    return divisors;
-  }
-
   /**
    * Returns the parameters that divisors come from: those of all Llama 3 models, with the largest
    * divisor as factor.
    *
    * @throws UnsupportedModelException if these do not explain the divisors
    */
-  static RopeScaling scaling(GgufFile file, float[] found, ModelConfig config, int original) {
+  static RopeScaling scaling(GgufFile file, float[] found, Rotary rotary, int original) {
     float factor = 0;
     for (float divisor : found) {
       factor = Math.max(factor, divisor);
@@ -93,8 +59,8 @@ final class Llama3Frequencies {
       return RopeScaling.DEFAULT;
     }
     RopeScaling scaling = RopeScaling.llama3(factor, LOW, HIGH, original);
-    boolean same = found.length == config.headDim() / 2;
-    float[] expected = same ? divisors(scaling, config.ropeTheta(), config.headDim()) : found;
+    boolean same = found.length == rotary.dims() / 2;
+    float[] expected = same ? divisors(scaling, rotary.theta(), rotary.dims()) : found;
     for (int i = 0; same && i < found.length; i++) {
       same = Math.abs(expected[i] - found[i]) <= TOLERANCE * expected[i];
     }
@@ -102,16 +68,10 @@ final class Llama3Frequencies {
       throw new UnsupportedModelException(
           file.file()
               + ": "
-              + GgufLayout.ROPE_FREQS
-              + " is not Llama 3's (low_freq_factor 1, high_freq_factor 4, original length "
+              + "rope_freqs.weight is not Llama 3's (low_freq_factor 1, high_freq_factor 4, original length "
               + original
               + "), and a config.json has no place for other divisors");
     }
     return scaling;
-  }
-
-  /** Returns the tensor's description. */
-  static GgufTensor tensor(int headDim) {
-    return GgufTensor.of(GgufLayout.ROPE_FREQS, GgufType.F32, List.of(headDim / 2L));
   }
 }

@@ -3,36 +3,50 @@ package org.alpaca4j.weights.gguf;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
+import java.util.Arrays;
 import java.util.List;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.FloatCodec;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A tensor on its way from one file to another, in pieces: rows reordered, elements converted.
+ * A tensor on its way from one file to another, in pieces: rows collected from one or several
+ * tensors, elements converted.
  *
  * @param name what messages call it
- * @param shape its dimensions, rows first
- * @param source supplies stored bytes
- * @param from the type they are stored in
+ * @param sources the tensors that it comes from, one below the other
  * @param to the type to write
- * @param order what happens to rows
- * @param headRows how many neighbouring rows are reordered among themselves
+ * @param rowElements elements of a row
+ * @param rows which row of the sources each of its rows is; null: all of them as they are
+ * @param transposed whether the one source is a matrix with columns of so many elements instead
+ * @param change what is done to the elements
  */
 record TensorCopy(
     String name,
-    List<Long> shape,
-    Source source,
-    GgufType from,
+    List<Source> sources,
     GgufType to,
-    RowOrder order,
-    int headRows) {
+    long rowElements,
+    int @Nullable [] rows,
+    boolean transposed,
+    Change change) {
   private static final int PIECE_ELEMENTS = 1 << 18;
-  private static final long MAX_HEAD_BYTES = 1 << 29;
+  private static final int RANGE_ELEMENTS = 1 << 20; // read at once where rows lie scattered
+  private static final long MAX_ELEMENTS = 1 << 27; // of a row, or of a matrix to transpose
+  private static final float LEAST_LENGTH = 1e-12f;
+
+  /**
+   * A tensor of the other file.
+   *
+   * @param type the type it is stored in
+   * @param elements how many it has
+   * @param reader supplies its bytes
+   */
+  record Source(GgufType type, long elements, Reader reader) {}
 
   /** Supplies a tensor's bytes. */
   @FunctionalInterface
-  interface Source {
+  interface Reader {
     /**
      * Fills the buffer.
      *
@@ -41,28 +55,21 @@ record TensorCopy(
     void read(long offset, ByteBuffer destination) throws IOException;
   }
 
-  /**
-   * How rows of a query or key projection are ordered. Rotary embeddings turn pairs of a head's
-   * rows: transformers pairs row i with row i + half, ggml's llama kernel pairs neighbours. See
-   * {@code LlamaModel.permute} in llama.cpp's conversion.
-   */
-  enum RowOrder {
-    /** Stays as it is. */
-    KEPT,
-    /** From halves to neighbours. */
-    TO_NEIGHBOURS,
-    /** From neighbours to halves. */
-    TO_HALVES;
+  /** What is done to elements. */
+  enum Change {
+    /** Nothing. */
+    NONE,
+    /** 1 is added: Gemma's norms multiply by it, ggml's do not. */
+    PLUS_ONE,
+    /** 1 is subtracted. */
+    MINUS_ONE,
+    /** Each row is divided by its length. */
+    UNIT_ROWS
+  }
 
-    /** Returns the row that comes to {@code row} of a head. */
-    int sourceOf(int row, int headRows) {
-      int half = headRows / 2;
-      return switch (this) {
-        case KEPT -> row;
-        case TO_NEIGHBOURS -> row % 2 * half + row / 2;
-        case TO_HALVES -> row % half * 2 + row / half;
-      };
-    }
+  /** Returns a copy of one tensor as it is, but for its type. */
+  static TensorCopy plain(String name, Source source, GgufType to) {
+    return new TensorCopy(name, List.of(source), to, 1, null, false, Change.NONE);
   }
 
   /**
@@ -71,43 +78,173 @@ record TensorCopy(
    * @throws CheckpointException if a value is too large for the type to write, or rows are too long
    */
   void writeTo(WritableByteChannel out) throws IOException {
-    long total = shape.stream().reduce(1L, Math::multiplyExact);
-    boolean ordered = order != RowOrder.KEPT;
-    long headElements = ordered ? total / shape.get(0) * headRows : 0;
-    if (headElements > MAX_HEAD_BYTES / 4) {
-      throw new CheckpointException(
-          "Tensor '" + name + "' " + shape + " has rows too long to move");
-    }
-    int piece = (int) Math.min(total, ordered ? headElements : PIECE_ELEMENTS);
-    boolean converted = from != to;
-    byte[] stored = new byte[(int) from.bytes(piece)];
-    byte[] reordered = ordered ? new byte[stored.length] : stored;
-    float[] values = new float[converted ? piece : 0];
-    byte[] result = converted ? new byte[(int) to.bytes(piece)] : reordered;
-    for (long done = 0; done < total; done += piece) {
-      int count = (int) Math.min(piece, total - done);
-      int storedBytes = (int) from.bytes(count);
-      source.read(from.bytes(done), ByteBuffer.wrap(stored, 0, storedBytes));
-      if (ordered) {
-        reorder(stored, reordered);
-      }
-      if (converted) {
-        GgufCodec.decode(from, reordered, values, count);
-        requireRange(values, count);
-        GgufCodec.encode(to, values, result, count);
-      }
-      ByteBuffer bytes = ByteBuffer.wrap(result, 0, (int) to.bytes(count));
-      while (bytes.hasRemaining()) {
-        out.write(bytes);
+    if (transposed) {
+      writeTransposed(out);
+    } else if (rows != null) {
+      writeRows(rows, out);
+    } else if (change == Change.UNIT_ROWS) {
+      long total = sources.stream().mapToLong(Source::elements).sum() / rowElements;
+      int[] all = new int[Math.toIntExact(total)];
+      Arrays.setAll(all, row -> row);
+      writeRows(all, out);
+    } else {
+      for (Source source : sources) {
+        writeFlat(source, out);
       }
     }
   }
 
-  private void reorder(byte[] stored, byte[] reordered) {
-    int rowBytes = stored.length / headRows;
-    for (int row = 0; row < headRows; row++) {
-      int source = order.sourceOf(row, headRows);
-      System.arraycopy(stored, source * rowBytes, reordered, row * rowBytes, rowBytes);
+  private void writeFlat(Source source, WritableByteChannel out) throws IOException {
+    boolean kept = source.type == to && change == Change.NONE;
+    int piece = (int) Math.min(source.elements, PIECE_ELEMENTS);
+    byte[] stored = new byte[(int) source.type.bytes(piece)];
+    float[] values = new float[kept ? 0 : piece];
+    byte[] result = kept ? stored : new byte[(int) to.bytes(piece)];
+    for (long done = 0; done < source.elements; done += piece) {
+      int count = (int) Math.min(piece, source.elements - done);
+      read(source, done, count, stored);
+      if (!kept) {
+        GgufCodec.decode(source.type, stored, values, count);
+        encode(values, count, result);
+      }
+      emit(result, count, out);
+    }
+  }
+
+  private void writeTransposed(WritableByteChannel out) throws IOException {
+    Source source = sources.get(0);
+    requireMovable(source.elements);
+    int total = (int) source.elements;
+    int height = (int) rowElements;
+    int width = total / height;
+    byte[] stored = new byte[(int) source.type.bytes(total)];
+    read(source, 0, total, stored);
+    float[] matrix = new float[total];
+    GgufCodec.decode(source.type, stored, matrix, total);
+    int step = Math.max(1, PIECE_ELEMENTS / height);
+    float[] values = new float[step * height];
+    byte[] result = new byte[(int) to.bytes(values.length)];
+    for (int row = 0; row < width; row += step) {
+      int count = Math.min(step, width - row);
+      for (int i = 0; i < count * height; i++) {
+        values[i] = matrix[i % height * width + row + i / height];
+      }
+      encode(values, count * height, result);
+      emit(result, count * height, out);
+    }
+  }
+
+  private void writeRows(int[] wanted, WritableByteChannel out) throws IOException {
+    requireMovable(rowElements);
+    int length = (int) rowElements;
+    int step = Math.min(wanted.length, Math.max(1, PIECE_ELEMENTS / length));
+    boolean kept = change == Change.NONE && sources.stream().allMatch(s -> s.type == to);
+    byte[] result = new byte[(int) to.bytes((long) step * length)];
+    float[] values = new float[kept ? 0 : step * length];
+    for (int row = 0; row < wanted.length; row += step) {
+      int[] piece = Arrays.copyOfRange(wanted, row, Math.min(row + step, wanted.length));
+      int base = 0;
+      for (Source source : sources) {
+        int count = (int) (source.elements / length);
+        collect(source, base, base + count, piece, kept ? result : null, values);
+        base += count;
+      }
+      if (!kept) {
+        encode(values, piece.length * length, result);
+      }
+      emit(result, piece.length * length, out);
+    }
+  }
+
+  /** Fetches those of the wanted rows that a source has; near ones in one go. */
+  private void collect(
+      Source source, int from, int to, int[] wanted, byte @Nullable [] bytes, float[] values)
+      throws IOException {
+    int length = (int) rowElements;
+    int first = Integer.MAX_VALUE;
+    int last = -1;
+    for (int row : wanted) {
+      if (row >= from && row < to) {
+        first = Math.min(first, row);
+        last = Math.max(last, row);
+      }
+    }
+    if (last < 0) {
+      return;
+    }
+    boolean near = (last - first + 1L) * length <= Math.max(RANGE_ELEMENTS, length);
+    byte[] stored = new byte[0];
+    int at = -1;
+    for (int target = 0; target < wanted.length; target++) {
+      int row = wanted[target];
+      if (row < from || row >= to) {
+        continue;
+      }
+      if (at < 0 || (!near && row != at)) {
+        at = near ? first : row;
+        int count = near ? last - first + 1 : 1;
+        stored = new byte[(int) source.type.bytes((long) count * length)];
+        read(source, (long) (at - from) * length, count * length, stored);
+      }
+      int rowBytes = (int) source.type.bytes(length);
+      byte[] one = Arrays.copyOfRange(stored, (row - at) * rowBytes, (row - at + 1) * rowBytes);
+      if (bytes == null) {
+        float[] decoded = new float[length];
+        GgufCodec.decode(source.type, one, decoded, length);
+        System.arraycopy(decoded, 0, values, target * length, length);
+      } else {
+        System.arraycopy(one, 0, bytes, target * rowBytes, rowBytes);
+      }
+    }
+  }
+
+  private void requireMovable(long elements) {
+    if (elements > MAX_ELEMENTS) {
+      throw new CheckpointException("Tensor '" + name + "' has rows too long to move");
+    }
+  }
+
+  private static void read(Source source, long element, int count, byte[] stored)
+      throws IOException {
+    int bytes = (int) source.type.bytes(count);
+    source.reader.read(source.type.bytes(element), ByteBuffer.wrap(stored, 0, bytes));
+  }
+
+  private void emit(byte[] result, int count, WritableByteChannel out) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(result, 0, (int) to.bytes(count));
+    while (bytes.hasRemaining()) {
+      out.write(bytes);
+    }
+  }
+
+  private void encode(float[] values, int count, byte[] result) {
+    switch (change) {
+      case NONE -> {}
+      case PLUS_ONE -> add(values, count, 1);
+      case MINUS_ONE -> add(values, count, -1);
+      case UNIT_ROWS -> divideByLength(values, count);
+    }
+    requireRange(values, count);
+    GgufCodec.encode(to, values, result, count);
+  }
+
+  private static void add(float[] values, int count, float summand) {
+    for (int i = 0; i < count; i++) {
+      values[i] += summand;
+    }
+  }
+
+  private void divideByLength(float[] values, int count) {
+    int length = (int) rowElements;
+    for (int row = 0; row < count; row += length) {
+      double squares = 0;
+      for (int i = row; i < row + length; i++) {
+        squares += (double) values[i] * values[i];
+      }
+      float divisor = (float) Math.max(Math.sqrt(squares), LEAST_LENGTH);
+      for (int i = row; i < row + length; i++) {
+        values[i] /= divisor;
+      }
     }
   }
 

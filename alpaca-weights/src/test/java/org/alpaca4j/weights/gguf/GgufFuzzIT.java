@@ -42,6 +42,10 @@ class GgufFuzzIT {
             model("llama", "llama", RopeScaling.DEFAULT),
             model("llama", "gpt2", RopeScaling.llama3(8, 1, 4, 64)),
             model("qwen2", "gpt2", RopeScaling.linear(2)),
+            model("mixtral", "llama", RopeScaling.DEFAULT),
+            model("internlm2", "llama", RopeScaling.DEFAULT),
+            model("gemma3_text", "llama", RopeScaling.linear(2)),
+            model("gpt2", "gpt2", RopeScaling.DEFAULT),
             everyType());
     Fuzz.run(
         "gguf",
@@ -66,14 +70,12 @@ class GgufFuzzIT {
         meter.measure(
             "decode",
             () -> {
-              new TensorCopy(
-                      tensor.name(),
-                      tensor.shape(),
-                      (offset, bytes) -> gguf.read(tensor, offset, bytes),
+              TensorCopy.Source source =
+                  new TensorCopy.Source(
                       tensor.type(),
-                      GgufType.F32,
-                      TensorCopy.RowOrder.KEPT,
-                      1)
+                      tensor.elements(),
+                      (offset, bytes) -> gguf.read(tensor, offset, bytes));
+              TensorCopy.plain(tensor.name(), source, GgufType.F32)
                   .writeTo(Channels.newChannel(OutputStream.nullOutputStream()));
               return null;
             });
@@ -107,10 +109,13 @@ class GgufFuzzIT {
             .numAttentionHeads(2)
             .numKeyValueHeads(1)
             .vocabSize(8)
+            .field("num_local_experts", 2)
+            .field("query_pre_attn_scalar", 4)
+            .field("bias", false)
             .ropeScaling(scaling)
             .build();
     Map<String, GgufValue> metadata = new LinkedHashMap<>();
-    metadata.put("general.architecture", GgufValue.of(family));
+    metadata.put("general.architecture", GgufValue.of(GgufArchitecture.of(config).ggufName()));
     metadata.putAll(GgufHyperparameters.write(config));
     metadata.put("tokenizer.ggml.model", GgufValue.of(tokenizer));
     metadata.put("tokenizer.ggml.pre", GgufValue.of("qwen2"));
@@ -125,16 +130,15 @@ class GgufFuzzIT {
     metadata.put("tokenizer.chat_template", GgufValue.of(TinyModel.TEMPLATE));
     List<GgufTensor> tensors = new ArrayList<>();
     for (GgufLayout.Entry entry : GgufLayout.of(config)) {
-      GgufType type = entry.shape().size() == 1 ? GgufType.F32 : GgufType.BF16;
-      tensors.add(GgufTensor.of(entry.ggufName(), type, entry.shape()));
+      for (GgufLayout.Part part : entry.parts()) {
+        GgufType type = part.needsF32() ? GgufType.F32 : GgufType.BF16;
+        tensors.add(GgufTensor.of(part.name(), type, part.shape()));
+      }
     }
-    if (scaling.type() == RopeScaling.Type.LLAMA3) {
-      tensors.add(Llama3Frequencies.tensor(config.headDim()));
-    }
-    float[] divisors =
-        scaling.type() == RopeScaling.Type.LLAMA3
-            ? Llama3Frequencies.divisors(scaling, config.ropeTheta(), config.headDim())
-            : new float[0];
+    Map<String, float[]> divisors = GgufRope.tensors(config);
+    divisors.forEach(
+        (name, values) ->
+            tensors.add(GgufTensor.of(name, GgufType.F32, List.of((long) values.length))));
     return write(metadata, tensors, divisors);
   }
 
@@ -159,7 +163,7 @@ class GgufFuzzIT {
     for (GgufType type : GgufType.values()) {
       tensors.add(GgufTensor.of("of." + type, type, List.of(1L, 256L)));
     }
-    return write(metadata, tensors, new float[0]);
+    return write(metadata, tensors, Map.of());
   }
 
   /** Two arrays of two bytes each. */
@@ -171,7 +175,8 @@ class GgufFuzzIT {
     return new GgufValue.Elements(GgufValue.Kind.ARRAY, 2, bytes.flip());
   }
 
-  private Sound write(Map<String, GgufValue> metadata, List<GgufTensor> tensors, float[] divisors)
+  private Sound write(
+      Map<String, GgufValue> metadata, List<GgufTensor> tensors, Map<String, float[]> divisors)
       throws IOException {
     Path file = temporary.resolve("sound.gguf");
     new GgufWriter(file, metadata, tensors)
@@ -181,8 +186,9 @@ class GgufFuzzIT {
             (tensor, out) -> {
               byte[] bytes = new byte[(int) tensor.byteLength()];
               new Random(bytes.length).nextBytes(bytes);
-              if (tensor.name().equals(GgufLayout.ROPE_FREQS)) {
-                ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(divisors);
+              float[] values = divisors.get(tensor.name());
+              if (values != null) {
+                ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(values);
               }
               out.write(ByteBuffer.wrap(bytes));
             });

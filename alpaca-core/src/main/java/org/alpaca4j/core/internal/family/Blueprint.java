@@ -26,7 +26,9 @@ import org.jspecify.annotations.Nullable;
  * and what surrounds the layers. What a family does not change is Llama's.
  */
 final class Blueprint {
-  private static final int MAX_LAYERS = 10_000;
+  // Far beyond any model's; a description has an object for each tensor.
+  private static final int MAX_LAYERS = 1_000;
+  private static final int MAX_EXPERTS = 32_768;
 
   final ConfigFields config;
   final int vocab;
@@ -67,7 +69,11 @@ final class Blueprint {
       throw config.wrong("num_key_value_heads", kvHeads, "a divisor of the " + heads + " heads");
     }
     headDim = headDim();
-    intermediate = config.sizeUnlessNull("intermediate_size", Math.multiplyExact(4, hidden));
+    if (queryRows() > Integer.MAX_VALUE) {
+      throw config.wrong("num_attention_heads", heads, "fewer for heads of " + headDim);
+    }
+    intermediate =
+        config.sizeUnlessNull("intermediate_size", (int) Math.min(4L * hidden, Integer.MAX_VALUE));
     maxPositions = config.size("max_position_embeddings");
     eps = config.number("rms_norm_eps");
     activation = activation();
@@ -232,6 +238,9 @@ final class Blueprint {
     int perToken = config.size("num_experts_per_tok");
     if (perToken > count) {
       throw config.wrong("num_experts_per_tok", perToken, "at most the " + count + " experts");
+    }
+    if ((long) count * layers > MAX_EXPERTS) {
+      throw config.wrong("num_experts", count, "such that all layers have at most " + MAX_EXPERTS);
     }
     List<Weight> in = new ArrayList<>();
     List<Weight> out = new ArrayList<>();

@@ -47,7 +47,7 @@ final class ChatGlm implements Family {
     int mask = config.size("mask_token_id");
     int gmask = config.size("gmask_token_id");
     int dims = model.headDim / 2;
-    if (dims % 2 != 0) {
+    if (dims % 2 != 0 || dims == 0) {
       throw config.wrong("hidden_size", model.hidden, "4 times a number for each head");
     }
     return model

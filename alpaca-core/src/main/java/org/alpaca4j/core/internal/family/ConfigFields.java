@@ -87,7 +87,8 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     return (int) value.doubleValue();
   }
 
-  boolean flag(String field, boolean fallback) {
+  /** Returns true or false. */
+  public boolean flag(String field, boolean fallback) {
     JsonNode value = get(field);
     if (value == null) {
       return profile.defaultOf(field) instanceof Boolean standard ? standard : fallback;
@@ -188,7 +189,7 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
    * Returns the ids of tokens: one, a list, or none; negative ones, as old files have, are none.
    */
   public List<Integer> tokenIds(String field) {
-    if (!has(field)) {
+    if (!has(field) || (get(field) == null && profile.nullMeansDefault(field))) {
       Object standard = profile.defaultOf(field);
       return standard instanceof Integer id
           ? List.of(id)
@@ -197,12 +198,19 @@ public record ConfigFields(JsonNode node, String source, Profile profile) {
     JsonNode value = get(field);
     List<Integer> ids = new ArrayList<>();
     if (value != null && value.isArray()) {
-      value.forEach(id -> ids.add(integer(field, id)));
+      for (JsonNode id : value) {
+        ids.add(integer(field, id));
+      }
     } else if (value != null) {
       ids.add(integer(field, value));
     }
-    ids.removeIf(id -> id < 0);
-    return List.copyOf(ids);
+    List<Integer> known = new ArrayList<>();
+    for (int id : ids) {
+      if (id >= 0) {
+        known.add(id);
+      }
+    }
+    return List.copyOf(known);
   }
 
   /** Refuses a flag that asks for what is not supported. */

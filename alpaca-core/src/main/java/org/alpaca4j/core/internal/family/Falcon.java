@@ -17,8 +17,7 @@ final class Falcon implements Family {
         .named("hidden_size", "n_embed", "hidden_size")
         .named("num_hidden_layers", "num_hidden_layers", "n_layer")
         .named("num_attention_heads", "num_attention_heads", "n_head")
-        .named("num_kv_heads", "num_kv_heads", "n_head_kv")
-        .named("num_key_value_heads", "num_key_value_heads of no Falcon")
+        .named("num_key_value_heads", "num_kv_heads", "n_head_kv")
         .named("intermediate_size", "ffn_hidden_size")
         .named("hidden_act", "activation")
         .named("rms_norm_eps", "layer_norm_epsilon")
@@ -78,11 +77,7 @@ final class Falcon implements Family {
   private static AttentionBuilder attention(Blueprint model, String name, boolean bias) {
     boolean grouped = isGrouped(model.config);
     boolean one = !grouped && model.config.flag("multi_query", true);
-    int kvHeads = one ? 1 : grouped ? model.config.size("num_kv_heads", model.heads) : model.heads;
-    if (model.heads % kvHeads != 0) {
-      throw model.config.wrong(
-          "num_kv_heads", kvHeads, "a divisor of the " + model.heads + " heads");
-    }
+    int kvHeads = one ? 1 : grouped ? model.kvHeads : model.heads;
     long rows = model.queryRows() + 2L * kvHeads * model.headDim;
     Order order = one ? new Order.Same() : model.byGroups(kvHeads);
     Linear queryKeyValue = model.linear(name + ".query_key_value", rows, model.hidden, bias, order);

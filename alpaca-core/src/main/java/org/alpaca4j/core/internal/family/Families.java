@@ -2,50 +2,18 @@ package org.alpaca4j.core.internal.family;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.function.Supplier;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.alpaca4j.core.internal.model.DecoderDescription;
+import org.jspecify.annotations.Nullable;
 
 /** All families, by the {@code model_type} of their {@code config.json}. */
 public final class Families {
-  // A family is not even loaded before a model of it is.
-  private static final Map<String, Supplier<Family>> BY_MODEL_TYPE =
-      Map.ofEntries(
-          Map.entry("baichuan", Baichuan::new),
-          Map.entry("bloom", Bloom::new),
-          Map.entry("chatglm", ChatGlm::new),
-          Map.entry("cohere", Cohere::new),
-          Map.entry("ernie4_5", Ernie45::new),
-          Map.entry("falcon", Falcon::new),
-          Map.entry("gemma", Gemma::new),
-          Map.entry("gemma2", Gemma2::new),
-          Map.entry("gemma3_text", Gemma3::new),
-          Map.entry("glm", Glm::new),
-          Map.entry("glm4", Glm4::new),
-          Map.entry("gpt2", Gpt2::new),
-          Map.entry("gpt_neox", GptNeoX::new),
-          Map.entry("gptj", GptJ::new),
-          Map.entry("granite", Granite::new),
-          Map.entry("hunyuan_v1_dense", Hunyuan::new),
-          Map.entry("internlm2", InternLm2::new),
-          Map.entry("llama", Llama::new),
-          Map.entry("mistral", Mistral::new),
-          Map.entry("mixtral", Mixtral::new),
-          Map.entry("opt", Opt::new),
-          Map.entry("phi", Phi::new),
-          Map.entry("phi3", Phi3::new),
-          Map.entry("qwen", Qwen1::new),
-          Map.entry("qwen2", Qwen2::new),
-          Map.entry("qwen2_moe", Qwen2Moe::new),
-          Map.entry("qwen3", Qwen3::new),
-          Map.entry("qwen3_moe", Qwen3Moe::new),
-          Map.entry("RefinedWeb", Falcon::new),
-          Map.entry("RefinedWebModel", Falcon::new),
-          Map.entry("smollm3", SmolLm3::new),
-          Map.entry("starcoder2", StarCoder2::new));
+  private static final String MODEL_TYPES =
+      "baichuan, bloom, chatglm, cohere, ernie4_5, falcon, gemma, gemma2, gemma3_text, "
+          + "glm, glm4, gpt2, gpt_neox, gptj, granite, hunyuan_v1_dense, internlm2, llama, "
+          + "mistral, mixtral, opt, phi, phi3, qwen, qwen2, qwen2_moe, qwen3, qwen3_moe, "
+          + "RefinedWeb, RefinedWebModel, smollm3, starcoder2";
 
   private Families() {}
 
@@ -58,9 +26,46 @@ public final class Families {
    */
   public record Described(String modelType, ConfigFields fields, DecoderDescription description) {}
 
+  /** Returns the family of a model type, one a line; no other one's class is loaded. */
+  private static @Nullable Family find(String modelType) {
+    return switch (modelType) {
+      case "baichuan" -> new Baichuan();
+      case "bloom" -> new Bloom();
+      case "chatglm" -> new ChatGlm();
+      case "cohere" -> new Cohere();
+      case "ernie4_5" -> new Ernie45();
+      case "falcon", "RefinedWeb", "RefinedWebModel" -> new Falcon();
+      case "gemma" -> new Gemma();
+      case "gemma2" -> new Gemma2();
+      case "gemma3_text" -> new Gemma3();
+      case "glm" -> new Glm();
+      case "glm4" -> new Glm4();
+      case "gpt2" -> new Gpt2();
+      case "gpt_neox" -> new GptNeoX();
+      case "gptj" -> new GptJ();
+      case "granite" -> new Granite();
+      case "hunyuan_v1_dense" -> new Hunyuan();
+      case "internlm2" -> new InternLm2();
+      case "llama" -> new Llama();
+      case "mistral" -> new Mistral();
+      case "mixtral" -> new Mixtral();
+      case "opt" -> new Opt();
+      case "phi" -> new Phi();
+      case "phi3" -> new Phi3();
+      case "qwen" -> new Qwen1();
+      case "qwen2" -> new Qwen2();
+      case "qwen2_moe" -> new Qwen2Moe();
+      case "qwen3" -> new Qwen3();
+      case "qwen3_moe" -> new Qwen3Moe();
+      case "smollm3" -> new SmolLm3();
+      case "starcoder2" -> new StarCoder2();
+      default -> null;
+    };
+  }
+
   /** Returns the model types that are known, in order of the alphabet. */
   public static List<String> modelTypes() {
-    return List.copyOf(new TreeMap<>(BY_MODEL_TYPE).keySet());
+    return List.of(MODEL_TYPES.split(", "));
   }
 
   /**
@@ -70,16 +75,12 @@ public final class Families {
    * @throws UnsupportedModelException if it is not known
    */
   public static Family of(String modelType, String source) {
-    Supplier<Family> family = BY_MODEL_TYPE.get(modelType);
+    Family family = find(modelType);
     if (family == null) {
       throw new UnsupportedModelException(
-          source
-              + ": model_type "
-              + modelType
-              + " is not supported; supported: "
-              + String.join(", ", modelTypes()));
+          source + ": model_type " + modelType + " is not supported; supported: " + MODEL_TYPES);
     }
-    return family.get();
+    return family;
   }
 
   /**
@@ -93,7 +94,7 @@ public final class Families {
     JsonNode type = document.get("model_type");
     if (type == null || !type.isTextual()) {
       throw new CheckpointException(
-          source + " has no model_type; it must be one of " + String.join(", ", modelTypes()));
+          source + " has no model_type; it must be one of " + MODEL_TYPES);
     }
     String modelType = type.textValue();
     Family family = of(modelType, source).among(document);

@@ -29,7 +29,7 @@ final class Glm implements Family {
         .or("partial_rotary_factor", 0.5)
         .or("attention_bias", true)
         .or("pad_token_id", 151329)
-        .or("eos_token_id", new int[] {151329, 151336, 151338});
+        .orIfNull("eos_token_id", new int[] {151329, 151336, 151338});
   }
 
   static AttentionBuilder attention(Blueprint model, int i) {

@@ -20,6 +20,7 @@ final class GptJ implements Family {
 
   @Override
   public DecoderDescription describe(ConfigFields config) {
+    config.refuse("rotary", false);
     Blueprint model = Blueprint.of("gptj", config, Norm.Kind.LAYER, true);
     int dims = config.size("rotary_dim");
     if (dims % 2 != 0 || dims > model.headDim) {

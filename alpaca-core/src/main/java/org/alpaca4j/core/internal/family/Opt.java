@@ -49,7 +49,7 @@ final class Opt implements Family {
                 Weight.of(name + ".embed_tokens.weight", model.vocab, width),
                 width,
                 1,
-                Weight.of(name + ".embed_positions.weight", model.maxPositions + 2, model.hidden),
+                Weight.of(name + ".embed_positions.weight", model.maxPositions + 2L, model.hidden),
                 2,
                 null,
                 in))

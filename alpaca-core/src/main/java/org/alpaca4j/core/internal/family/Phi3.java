@@ -12,6 +12,7 @@ final class Phi3 implements Family {
         .or("intermediate_size", 8192)
         .or("rms_norm_eps", 1e-5)
         .or("max_position_embeddings", 4096)
+        .or("partial_rotary_factor", 1.0)
         .or("original_max_position_embeddings", 4096)
         .or("pad_token_id", 32000)
         .tokens(1, 32000);

@@ -2,8 +2,10 @@ package org.alpaca4j.core.internal.family;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -19,7 +21,8 @@ public final class Profile {
   private final String architecture;
   private final Map<String, List<String>> names = new HashMap<>();
   private final Map<String, Object> defaults = new HashMap<>();
-  private final List<Pattern> ignored = new ArrayList<>();
+  private final Set<String> nullMeansDefault = new HashSet<>();
+  private final List<String> ignored = new ArrayList<>();
   private String base = "model.";
   private String head = "lm_head.weight";
 
@@ -50,6 +53,12 @@ public final class Profile {
     return this;
   }
 
+  /** Adds what a field means that is missing, or there as null. */
+  Profile orIfNull(String field, Object value) {
+    nullMeansDefault.add(field);
+    return or(field, value);
+  }
+
   /** Adds the ids that missing fields for tokens mean. */
   Profile tokens(int bos, int eos) {
     return or("bos_token_id", bos).or("eos_token_id", eos);
@@ -57,7 +66,7 @@ public final class Profile {
 
   /** Adds an expression for tensors of published files that are not weights, such as buffers. */
   Profile ignore(String expression) {
-    ignored.add(Pattern.compile(expression));
+    ignored.add(expression);
     return this;
   }
 
@@ -84,8 +93,13 @@ public final class Profile {
   }
 
   /** Returns what a missing field means, or null if nothing in particular. */
-  @Nullable Object defaultOf(String field) {
+  public @Nullable Object defaultOf(String field) {
     return defaults.get(field);
+  }
+
+  /** Returns whether a field that is there as null has its default, too. */
+  boolean nullMeansDefault(String field) {
+    return nullMeansDefault.contains(field);
   }
 
   /** Returns what the names of all tensors but the head begin with; some files leave it out. */
@@ -100,8 +114,8 @@ public final class Profile {
 
   /** Returns whether a tensor of a published file is to be ignored: a buffer, not a weight. */
   public boolean ignores(String tensor) {
-    for (Pattern pattern : ignored) {
-      if (pattern.matcher(tensor).matches()) {
+    for (String expression : ignored) {
+      if (Pattern.matches(expression, tensor)) {
         return true;
       }
     }

@@ -19,6 +19,7 @@ final class Qwen1 implements Family {
         .or("num_hidden_layers", 32)
         .or("num_attention_heads", 32)
         .or("head_dim", 128)
+        .or("partial_rotary_factor", 1.0)
         .or("max_position_embeddings", 8192)
         .or("rms_norm_eps", 1e-6)
         .ignore("transformer\\.(h\\.\\d+\\.attn\\.)?rotary_emb\\.inv_freq")

@@ -21,6 +21,7 @@ final class Qwen2 implements Family {
 
   @Override
   public DecoderDescription describe(ConfigFields config) {
+    config.refuse("use_mrope", true);
     Blueprint model = Blueprint.rms("qwen2", config).rotary();
     int[] windows = Windows.ifUsed(model);
     return model

@@ -23,6 +23,7 @@ final class Qwen2Moe implements Family {
   public DecoderDescription describe(ConfigFields config) {
     boolean bias = config.flag("qkv_bias", true);
     Blueprint model = Blueprint.rms("qwen2_moe", config).rotary();
+    boolean[] experts = Qwen3Moe.layersWithExperts(model);
     int[] windows = Windows.everySecondIfUsed(model);
     return model
         .layers(
@@ -32,13 +33,13 @@ final class Qwen2Moe implements Family {
                     model
                         .attention(Blueprint.layer(i) + ".self_attn", bias, false)
                         .window(windows[i]),
-                    mlp(model, i)))
+                    mlp(model, i, experts[i])))
         .build();
   }
 
-  private static Mlp mlp(Blueprint model, int i) {
+  private static Mlp mlp(Blueprint model, int i, boolean hasExperts) {
     String name = Blueprint.layer(i) + ".mlp";
-    if (!Qwen3Moe.hasExperts(model, i)) {
+    if (!hasExperts) {
       return model.gated(name, model.intermediate, false);
     }
     int width = model.config.size("moe_intermediate_size");

@@ -1,5 +1,7 @@
 package org.alpaca4j.core.internal.family;
 
+import java.util.HashSet;
+import java.util.Set;
 import org.alpaca4j.core.internal.model.DecoderDescription;
 import org.alpaca4j.core.internal.model.DecoderDescription.Mlp;
 
@@ -21,6 +23,7 @@ final class Qwen3Moe implements Family {
   public DecoderDescription describe(ConfigFields config) {
     boolean bias = config.flag("attention_bias", false);
     Blueprint model = Blueprint.rms("qwen3_moe", config).rotary();
+    boolean[] experts = layersWithExperts(model);
     int[] windows =
         config.flag("use_sliding_window", false)
             ? Windows.onEveryLayer(model)
@@ -29,7 +32,9 @@ final class Qwen3Moe implements Family {
         .layers(
             i ->
                 model.llamaLayer(
-                    i, Qwen3.attention(model, i, bias).window(windows[i]), mlp(model, i)))
+                    i,
+                    Qwen3.attention(model, i, bias).window(windows[i]),
+                    mlp(model, i, experts[i])))
         .build();
   }
 
@@ -41,9 +46,9 @@ final class Qwen3Moe implements Family {
         .or("router_aux_loss_coef", 0.001);
   }
 
-  private static Mlp mlp(Blueprint model, int i) {
+  private static Mlp mlp(Blueprint model, int i, boolean hasExperts) {
     String name = Blueprint.layer(i) + ".mlp";
-    if (!hasExperts(model, i)) {
+    if (!hasExperts) {
       return model.gated(name, model.intermediate, false);
     }
     int width = model.config.size("moe_intermediate_size");
@@ -55,9 +60,14 @@ final class Qwen3Moe implements Family {
         null);
   }
 
-  /** Returns whether a layer has experts: each so-manieth that is not listed as dense. */
-  static boolean hasExperts(Blueprint model, int index) {
+  /** Returns which layers have experts: each so-manieth that is not listed as dense. */
+  static boolean[] layersWithExperts(Blueprint model) {
     int step = model.config.size("decoder_sparse_step", 1);
-    return (index + 1) % step == 0 && !model.config.integers("mlp_only_layers").contains(index);
+    Set<Integer> dense = new HashSet<>(model.config.integers("mlp_only_layers"));
+    boolean[] experts = new boolean[model.layers];
+    for (int i = 0; i < experts.length; i++) {
+      experts[i] = (i + 1) % step == 0 && !dense.contains(i);
+    }
+    return experts;
   }
 }

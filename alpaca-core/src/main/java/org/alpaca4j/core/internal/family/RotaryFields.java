@@ -74,6 +74,9 @@ public final class RotaryFields {
   /** Returns the embedding of heads of a width, all or the first share of which turns. */
   Rotary rotary(int headDim, int maxPositions, boolean interleaved) {
     double share = number("partial_rotary_factor", 1.0);
+    if (share != 1 && document.profile().defaultOf("partial_rotary_factor") == null) {
+      throw document.unsupported("partial_rotary_factor", share, "1");
+    }
     if (!(share > 0 && share <= 1)) {
       throw document.wrong("partial_rotary_factor", share, "above 0 and at most 1");
     }

@@ -26,13 +26,20 @@ final class ModelFiles {
           "chat_template.jinja",
           "chat_template.json",
           "config.json",
+          "ice_text.model",
           "merges.txt",
           "prompt_template.json",
+          "qwen.tiktoken",
           "special_tokens_map.json",
           "tokenizer.json",
           "tokenizer.model",
           "tokenizer_config.json",
           "vocab.json");
+
+  /** Any of these is enough; of the last one, the other half comes along. */
+  private static final List<String> VOCABULARIES =
+      List.of("tokenizer.json", "tokenizer.model", "ice_text.model", "qwen.tiktoken", "vocab.json");
+
   private static final Pattern TEMPLATE =
       Pattern.compile("additional_chat_templates/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\\.jinja");
   private static final Pattern SHARD =
@@ -109,7 +116,7 @@ final class ModelFiles {
   /** Whether a snapshot has all that can be done without no longer: enough when offline. */
   static boolean suffices(Path snapshot, boolean withWeights) throws IOException {
     if (!withWeights) {
-      return has(snapshot, "tokenizer.json") || has(snapshot, "tokenizer.model");
+      return VOCABULARIES.stream().anyMatch(file -> has(snapshot, file));
     }
     Set<String> weights = weights(snapshot, file -> has(snapshot, file));
     return has(snapshot, "config.json")

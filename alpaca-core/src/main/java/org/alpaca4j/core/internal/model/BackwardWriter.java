@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.model;
 
+import com.google.errorprone.annotations.FormatMethod;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -9,9 +10,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes a layer's backward pass: block after block from the last to the first. A value's gradient is
- * the sum of what the blocks that read it contribute; the first contribution that has memory of its
- * own takes up the others.
+ * Writes a layer's backward pass: block after block from the last to the first. A value's gradient
+ * is the sum of what the blocks that read it contribute; the first contribution that has memory of
+ * its own takes up the others.
  */
 final class BackwardWriter {
   private final LayerCode code = new LayerCode();
@@ -32,6 +33,7 @@ final class BackwardWriter {
   }
 
   /** Adds a line. */
+  @FormatMethod
   void line(String text, Object... arguments) {
     code.line(text.formatted(arguments));
   }
@@ -79,7 +81,8 @@ final class BackwardWriter {
       code.alias(name, gradient.expression());
     } else {
       String buffer = buffer(name, value.rows(), value.width());
-      line("%s = torch.mul(%s, %s, out=%s)", name, gradient.expression(), gradient.factor(), buffer);
+      line(
+          "%s = torch.mul(%s, %s, out=%s)", name, gradient.expression(), gradient.factor(), buffer);
     }
     gradients.put(value, new Gradient(name, 1, gradient.factor() != 1));
     return name;
@@ -143,7 +146,9 @@ final class BackwardWriter {
       String name = name(value);
       String buffer = contribution(value, name);
       if (before.factor() == 1) {
-        line("%s = torch.add(%s, %s%s, out=%s)", name, before.expression(), expression, alpha(factor), buffer);
+        line(
+            "%s = torch.add(%s, %s%s, out=%s)",
+            name, before.expression(), expression, alpha(factor), buffer);
       } else {
         line("%s = torch.mul(%s, %s, out=%s)", name, before.expression(), before.factor(), buffer);
         line("%s.add_(%s%s)", name, expression, alpha(factor));

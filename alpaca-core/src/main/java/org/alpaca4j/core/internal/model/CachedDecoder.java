@@ -67,7 +67,7 @@ final class CachedDecoder implements IncrementalDecoder {
     Device device = model.manager().getDevice();
     boolean cpu = device.getDeviceType().equals(Device.Type.CPU);
     packing = cpu ? Packing.NOT_YET : Packing.IMPOSSIBLE;
-    program = decoder.text().load(device, constants(), "generation.py");
+    program = decoder.text().load(device, DecoderProgram.Purpose.GENERATION, constants());
 
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     nothing = manager.create(new float[0]);
@@ -262,8 +262,7 @@ final class CachedDecoder implements IncrementalDecoder {
         at += prompts[row].length;
         lasts[row] = at - 1;
         pads[row] = length - prompts[row].length;
-        numbered[row] =
-            SequencePositions.of(decoder.description().positions(), prompts[row]);
+        numbered[row] = SequencePositions.of(decoder.description().positions(), prompts[row]);
       }
       capacity = length + Math.min(steps, FIRST_STEPS);
       cache = allocate(rows, capacity);
@@ -314,7 +313,7 @@ final class CachedDecoder implements IncrementalDecoder {
         mask.close();
         mask = noMask;
       }
-      boolean biased = !decoder.slopes().isEmpty();
+      boolean biased = decoder.isBiased();
       if (!biased && Arrays.stream(pads).noneMatch(pad -> pad > 0)) {
         return;
       }
@@ -339,8 +338,7 @@ final class CachedDecoder implements IncrementalDecoder {
                     scope,
                     "biased_mask",
                     all,
-                    decoder.slopes(),
-                    step.create(positions, new Shape(rows, capacity)),
+                    decoder.biases(step, step.create(positions, new Shape(rows, capacity))),
                     step.create(new long[] {kvHeads}).toDevice(Device.cpu(), false))
                 .singletonOrThrow();
       }

@@ -10,16 +10,13 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.FloatCodec;
 import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
-import org.alpaca4j.core.internal.model.DecoderDescription.Embedding;
-import org.alpaca4j.core.internal.model.DecoderDescription.Head;
-import org.alpaca4j.core.internal.model.DecoderDescription.Linear;
-import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
+import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
 import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
 import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
-import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -54,7 +51,7 @@ public final class Decoder implements AutoCloseable {
   private final DecoderProgram text;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
-  private final TorchProgram program;
+  private final TorchProgram packing;
   private final List<UnitLayout> units;
   private final long longestShared;
   private final NDArray zero;
@@ -66,6 +63,7 @@ public final class Decoder implements AutoCloseable {
   private final NDArray slopes;
   private final NDArray[] rotaryScales;
   private final NDArray[] frequencies;
+  private @Nullable TorchProgram program;
 
   /**
    * Compiles the program.
@@ -95,11 +93,10 @@ public final class Decoder implements AutoCloseable {
     constants.put("block", isCpu(device) ? BLOCK_ON_CPU : BLOCK_ELSEWHERE);
     constants.put(
         "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / description.vocabSize()) : ALL);
-    Map<String, Object> all = new HashMap<>(constants);
-    all.put("packed", TorchProgram.State.PACKED_MATRICES);
     units = DecoderLayout.units(description, text);
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
-    program = text.load(device, all);
+    packing =
+        TorchProgram.load(device, Decoder.class, text.constants(), "positions.py", "packing.py");
     zero = onCpu(0f);
     one = onCpu(1f);
     nothing = manager.create(new float[0]);
@@ -122,11 +119,29 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
-  /** How products with weights are computed; the order is that of linear.py's modes. */
+  /** Compiled when it is first wanted: generation has a program of its own. */
+  private synchronized TorchProgram program() {
+    TorchProgram compiled = program;
+    if (compiled == null) {
+      Map<String, Object> all = new HashMap<>(constants);
+      all.put("packed", TorchProgram.State.PACKED_MATRICES);
+      compiled = text.load(manager.getDevice(), DecoderProgram.Purpose.TRAINING, all);
+      program = compiled;
+    }
+    return compiled;
+  }
+
+  /** How products with weights are computed; the numbers are those of linear.py. */
   private enum Mode {
-    FAST,
-    EXACT,
-    WIDE
+    FAST(0),
+    EXACT(1),
+    WIDE(2);
+
+    private final int number;
+
+    Mode(int number) {
+      this.number = number;
+    }
   }
 
   private static boolean isCpu(Device device) {
@@ -192,11 +207,21 @@ public final class Decoder implements AutoCloseable {
     return rotaryScales[index];
   }
 
-  NDArray slopes() {
-    return slopes;
+  /** Returns whether attention adds biases to scores. */
+  boolean isBiased() {
+    return !slopes.isEmpty();
   }
 
-  /** As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up. */
+  /**
+   * Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys].
+   */
+  NDArray biases(NDManager scope, NDArray positions) {
+    return packing.callForOne(scope, "alibi_biases", slopes, positions);
+  }
+
+  /**
+   * As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up.
+   */
   static float[] alibiSlopes(int heads) {
     int power = Integer.highestOneBit(heads);
     float[] slopes = new float[heads];
@@ -224,7 +249,16 @@ public final class Decoder implements AutoCloseable {
    */
   public PackedInput pack(
       NDManager scope, int[] ids, int[] lengths, int @Nullable [] outputs, DType dtype) {
-    return pack(scope, ids, lengths, outputs, dtype, lengths);
+    return pack(scope, ids, lengths, outputs, dtype, lengths, false);
+  }
+
+  /**
+   * As {@link #pack(NDManager, int[], int[], int[], DType)}, with the last layer computed at all
+   * tokens, which {@link #balance} wants.
+   */
+  public PackedInput packForBalance(
+      NDManager scope, int[] ids, int[] lengths, int[] outputs, DType dtype) {
+    return pack(scope, ids, lengths, outputs, dtype, lengths, true);
   }
 
   /**
@@ -240,6 +274,17 @@ public final class Decoder implements AutoCloseable {
       int @Nullable [] outputs,
       DType dtype,
       int[] rotaryLengths) {
+    return pack(scope, ids, lengths, outputs, dtype, rotaryLengths, false);
+  }
+
+  private PackedInput pack(
+      NDManager scope,
+      int[] ids,
+      int[] lengths,
+      int @Nullable [] outputs,
+      DType dtype,
+      int[] rotaryLengths,
+      boolean computeAll) {
     requireFitting(ids, lengths);
     boolean alike = frequenciesAreAlike(rotaryLengths);
     PrefixTree tree = PrefixTree.of(ids, lengths, alike ? longestShared : 0);
@@ -250,11 +295,13 @@ public final class Decoder implements AutoCloseable {
     for (int i = 0; i < cos.length; i++) {
       boolean block = description.rotaries().get(i).blockPositions();
       NDList tables =
-          program.call(
+          packing.call(
               scope,
               "rotary_tables",
               scope.create(floats(block ? numbered.blocks() : numbered.positions())),
-              alike ? frequenciesAlike(scope, i, rotaryLengths) : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
+              alike
+                  ? frequenciesAlike(scope, i, rotaryLengths)
+                  : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
               rotaryScales[i],
               like);
       cos[i] = tables.get(0);
@@ -263,9 +310,11 @@ public final class Decoder implements AutoCloseable {
     int[] rows = tree.tokenOf();
     int[] tokens = {};
     if (outputs != null) {
-      int[] asked = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
-      int[] read = Arrays.stream(asked).sorted().distinct().toArray();
-      rows = Arrays.stream(asked).map(token -> Arrays.binarySearch(read, token)).toArray();
+      rows = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
+    }
+    if (outputs != null && !computeAll) {
+      int[] read = Arrays.stream(rows).sorted().distinct().toArray();
+      rows = Arrays.stream(rows).map(token -> Arrays.binarySearch(read, token)).toArray();
       tokens = read;
     }
     return new PackedInput(
@@ -308,7 +357,7 @@ public final class Decoder implements AutoCloseable {
     for (int i = 0; i < longest; i++) {
       positions[i] = i;
     }
-    return program.callForOne(scope, "alibi_biases", slopes, scope.create(positions));
+    return biases(scope, scope.create(positions));
   }
 
   private SequencePositions positions(PrefixTree tree, int[] ids, int[] lengths) {
@@ -421,7 +470,7 @@ public final class Decoder implements AutoCloseable {
   /** How products are computed: in training as fast as possible, else as transformers does. */
   NDArray mode(DType dtype, boolean exact) {
     boolean wide = dtype != DType.F32 && GemmBackend.widens(manager.getDevice(), dtype);
-    return numbers[(wide ? Mode.WIDE : exact ? Mode.EXACT : Mode.FAST).ordinal()];
+    return numbers[(wide ? Mode.WIDE : exact ? Mode.EXACT : Mode.FAST).number];
   }
 
   /** An argument of a unit by name; nothing if it has none such. */
@@ -447,8 +496,11 @@ public final class Decoder implements AutoCloseable {
    */
   public NDArray embed(NDManager scope, PackedInput input, UnitTensors embedding, DType dtype) {
     NDArray like = Tensors.zeros(scope, 1, dtype);
-    return program.callForOne(
-        scope, "embed", (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
+    return program()
+        .callForOne(
+            scope,
+            "embed",
+            (Object[]) with(embeddingArguments(embedding), input.ids(), input.positions(), like));
   }
 
   /** Adds the gradient of {@link #embed} to the embedding's gradients. */
@@ -466,7 +518,7 @@ public final class Decoder implements AutoCloseable {
             dx,
             accumulate ? one : zero,
             description.head().tied() ? one : zero);
-    program.run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
+    program().run("embed_backward", (Object[]) with(embeddingArguments(gradient), weights));
   }
 
   private static NDArray[] with(NDArray[] last, NDArray... first) {
@@ -492,17 +544,79 @@ public final class Decoder implements AutoCloseable {
    *     {@link #layerBackward} will compute the same again
    */
   public NDArray layer(
-      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights, boolean exact) {
-    return program.callForOne(
-        scope,
-        "forward",
-        x,
-        numbers[layer],
-        mode(weights.activations(), exact),
-        input.batch(isLast(layer)),
-        input.cos(),
-        input.sin(),
-        weights.arguments());
+      NDManager scope,
+      int layer,
+      NDArray x,
+      PackedInput input,
+      UnitTensors weights,
+      boolean exact) {
+    return program()
+        .callForOne(
+            scope,
+            "forward",
+            x,
+            numbers[layer],
+            mode(weights.activations(), exact),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments());
+  }
+
+  /** Returns whether a layer is a mixture of experts. */
+  public boolean hasExperts(int layer) {
+    return description.layers().get(layer).mlp() instanceof Experts;
+  }
+
+  /**
+   * As {@link #layer}, for one that {@link #hasExperts}; not exact.
+   *
+   * @return the output, then what {@link #balance} wants of the layer
+   */
+  public NDList layerRouting(
+      NDManager scope, int layer, NDArray x, PackedInput input, UnitTensors weights) {
+    return program()
+        .call(
+            scope,
+            "forward_routing",
+            x,
+            numbers[layer],
+            mode(weights.activations(), false),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments());
+  }
+
+  /**
+   * Returns the auxiliary loss [1] of mixtures of experts: experts * sum of f_e P_e over all layers
+   * together, the choices per token if these are spread evenly; and what {@link #layerBackward}
+   * takes as {@code balance}.
+   *
+   * @param probabilities of each layer of experts: what {@link #layerRouting} returned behind the
+   *     output, or {@link #layerKeeping} first of what is small
+   * @param choices of each layer of experts: what they returned next
+   * @param input made by {@link #packForBalance}
+   * @param factor of the auxiliary loss in the loss that gradients are of
+   */
+  public NDList balance(
+      NDManager scope,
+      NDArray[] probabilities,
+      NDArray[] choices,
+      PackedInput input,
+      double factor) {
+    float[] counts = new float[input.tokens()];
+    for (int token : input.tokenOf()) {
+      counts[token]++;
+    }
+    return program()
+        .call(
+            scope,
+            "balance",
+            scope.create(counts),
+            scope.create(new double[] {factor}),
+            probabilities,
+            choices);
   }
 
   /**
@@ -522,7 +636,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   private long widest(String constant) {
-    long[] widths = (long[]) java.util.Objects.requireNonNull(text.constants().get(constant));
+    long[] widths = (long[]) Objects.requireNonNull(text.constants().get(constant));
     return Arrays.stream(widths).max().orElse(0);
   }
 
@@ -542,18 +656,19 @@ public final class Decoder implements AutoCloseable {
       UnitTensors weights,
       NDArray kept,
       NDArray scratch) {
-    return program.call(
-        scope,
-        "forward_keeping",
-        x,
-        numbers[layer],
-        mode(weights.activations(), false),
-        input.batch(isLast(layer)),
-        input.cos(),
-        input.sin(),
-        weights.arguments(),
-        kept,
-        scratch);
+    return program()
+        .call(
+            scope,
+            "forward_keeping",
+            x,
+            numbers[layer],
+            mode(weights.activations(), false),
+            input.batch(isLast(layer)),
+            input.cos(),
+            input.sin(),
+            weights.arguments(),
+            kept,
+            scratch);
   }
 
   /**
@@ -578,6 +693,30 @@ public final class Decoder implements AutoCloseable {
       UnitTensors weights,
       UnitTensors gradients,
       boolean accumulate) {
+    return layerBackward(
+        scope, layer, x, dz, kept, scratch, extras, input, null, weights, gradients, accumulate);
+  }
+
+  /**
+   * As {@link #layerBackward(NDManager, int, NDArray, NDArray, NDArray, NDArray, NDArray[],
+   * PackedInput, UnitTensors, UnitTensors, boolean)}, for a layer of experts.
+   *
+   * @param balance gradient of the auxiliary loss: see {@link #balance}; null: it is not in the
+   *     loss
+   */
+  public NDArray layerBackward(
+      NDManager scope,
+      int layer,
+      NDArray x,
+      NDArray dz,
+      NDArray kept,
+      NDArray scratch,
+      NDArray @Nullable [] extras,
+      PackedInput input,
+      @Nullable NDArray balance,
+      UnitTensors weights,
+      UnitTensors gradients,
+      boolean accumulate) {
     List<Object> arguments =
         new ArrayList<>(
             List.of(
@@ -586,7 +725,7 @@ public final class Decoder implements AutoCloseable {
                 numbers[layer],
                 mode(weights.activations(), false),
                 accumulate ? one : zero,
-                nothing,
+                balance == null ? nothing : balance,
                 input.batch(isLast(layer)),
                 input.cos(),
                 input.sin(),
@@ -595,10 +734,10 @@ public final class Decoder implements AutoCloseable {
                 kept,
                 scratch));
     if (extras == null) {
-      return program.callForOne(scope, "backward_recomputing", arguments.toArray());
+      return program().callForOne(scope, "backward_recomputing", arguments.toArray());
     }
     arguments.add(extras);
-    return program.callForOne(scope, "backward", arguments.toArray());
+    return program().callForOne(scope, "backward", arguments.toArray());
   }
 
   private NDArray[] normArguments(UnitTensors head) {
@@ -622,15 +761,17 @@ public final class Decoder implements AutoCloseable {
 
   /** Returns what the head's matrix is multiplied with: normed hidden states [tokens, width]. */
   public NDArray finalHidden(NDManager scope, NDArray x, UnitTensors head) {
-    return program.callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
+    return program().callForOne(scope, "final_hidden", (Object[]) with(normArguments(head), x));
   }
 
   /** Returns fp32 logits [tokens, vocabulary] of {@link #finalHidden}'s result. */
   public NDArray logits(NDManager scope, NDArray hidden, UnitTensors embedding, UnitTensors head) {
-    return program.callForOne(
-        scope,
-        "logits",
-        (Object[]) with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
+    return program()
+        .callForOne(
+            scope,
+            "logits",
+            (Object[])
+                with(matrixArguments(embedding, head), hidden, mode(head.activations(), true)));
   }
 
   /**
@@ -656,10 +797,11 @@ public final class Decoder implements AutoCloseable {
       UnitTensors embedding,
       UnitTensors head) {
     NDArray[] weights = with(matrixArguments(embedding, head), normArguments(head));
-    return program.callForOne(
-        scope,
-        "head_loss",
-        (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
+    return program()
+        .callForOne(
+            scope,
+            "head_loss",
+            (Object[]) with(weights, x, rows, targets, mode(head.activations(), false), logits));
   }
 
   /**
@@ -691,7 +833,8 @@ public final class Decoder implements AutoCloseable {
       mode(head.activations(), false),
       logits
     };
-    return program.call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
+    return program()
+        .call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));
   }
 
   /** Returns a reader of sequences token by token, which uses a model's weights. */
@@ -700,8 +843,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   @Override
-  public void close() {
-    program.close();
+  public synchronized void close() {
+    if (program != null) {
+      program.close();
+    }
+    packing.close();
     manager.close();
   }
 }

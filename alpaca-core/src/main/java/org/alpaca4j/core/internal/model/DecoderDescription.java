@@ -153,7 +153,7 @@ public record DecoderDescription(
 
     /** A tensor in another order; the shape is the file's. */
     public static Weight of(String name, Order order, long... shape) {
-      List<Long> sizes = java.util.Arrays.stream(shape).boxed().toList();
+      List<Long> sizes = shape.length == 1 ? List.of(shape[0]) : List.of(shape[0], shape[1]);
       return new Weight(List.of(new FileTensor(name, sizes, order)));
     }
 
@@ -164,7 +164,11 @@ public record DecoderDescription(
 
     /** Several, one below the other. */
     public static Weight stacked(List<Weight> parts) {
-      return new Weight(parts.stream().flatMap(part -> part.tensors().stream()).toList());
+      List<FileTensor> tensors = new ArrayList<>();
+      for (Weight part : parts) {
+        tensors.addAll(part.tensors());
+      }
+      return new Weight(List.copyOf(tensors));
     }
   }
 
@@ -367,7 +371,7 @@ public record DecoderDescription(
    * @param out of all experts, one below the other: [count hidden, width]
    * @param shared an expert for every token, or null
    * @param sharedGate [1, hidden]: its output is multiplied by sigmoid(x gate^T); or null
-   * @param auxiliaryLoss factor of the load-balancing loss in training; 0: none
+   * @param auxiliaryLoss factor of the load-balancing loss, where training adds it
    */
   public record Experts(
       int count,

@@ -1,18 +1,21 @@
 package org.alpaca4j.core.internal.model;
 
 import ai.djl.Device;
+import com.google.common.collect.ImmutableList;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.regex.Pattern;
 import org.alpaca4j.core.internal.model.DecoderDescription.Dense;
 import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
 import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 
 /**
- * The torch program of a decoder: the blocks' files, and for each kind of layers the methods that its
- * recipe means. The same text serves training and generation.
+ * The torch program of a decoder: the blocks' files, and for each kind of layers the methods that
+ * its recipe means. The same text serves training and generation.
  */
 final class DecoderProgram {
   /** The files, in order. */
@@ -25,8 +28,25 @@ final class DecoderProgram {
           "mlp.py",
           "experts.py",
           "embedding.py",
-          "head.py",
-          "decoder.py");
+          "head.py");
+
+  /** What a program is for: each leaves out what it does not need, as compiling takes its time. */
+  enum Purpose {
+    /** Layers forward and backward, and losses. */
+    TRAINING(ImmutableList.of("loss.py", "decoder.py"), true, false),
+    /** Prompts and decoding steps. */
+    GENERATION(ImmutableList.of("generation.py"), false, true);
+
+    private final ImmutableList<String> files;
+    private final boolean backward;
+    private final boolean step;
+
+    Purpose(ImmutableList<String> files, boolean backward, boolean step) {
+      this.files = files;
+      this.backward = backward;
+      this.step = step;
+    }
+  }
 
   private final List<LayerRecipe> recipes = new ArrayList<>();
   private final List<LayerProgram> kinds = new ArrayList<>();
@@ -52,8 +72,10 @@ final class DecoderProgram {
     constants.put("kept_widths", kinds.stream().mapToLong(LayerProgram::keptWidth).toArray());
     constants.put("scratch_widths", kinds.stream().mapToLong(LayerProgram::scratchWidth).toArray());
     constants.put("states", kinds.stream().mapToLong(LayerProgram::states).toArray());
-    constants.put("scales", decoder.layers().stream().mapToDouble(l -> l.attention().scale()).toArray());
-    constants.put("windows", decoder.layers().stream().mapToLong(l -> l.attention().window()).toArray());
+    constants.put(
+        "scales", decoder.layers().stream().mapToDouble(l -> l.attention().scale()).toArray());
+    constants.put(
+        "windows", decoder.layers().stream().mapToLong(l -> l.attention().window()).toArray());
     constants.put("layer_eps", eps);
     constants.put("activated_width", width);
     constants.putAll(aroundLayers(decoder));
@@ -109,50 +131,40 @@ final class DecoderProgram {
     return constants;
   }
 
-  /** Returns the methods that recipes mean, and what chooses among them. */
-  String layerText() {
+  private static final Pattern TYPE = Pattern.compile(": (List\\[Tensor]|Tensor|int|float)");
+
+  /**
+   * Returns the methods that recipes mean, and what chooses among them.
+   *
+   * @param backward whether the backward passes are among them
+   * @param step whether the decoding steps are
+   */
+  String layerText(boolean backward, boolean step) {
     StringBuilder text = new StringBuilder();
-    for (int kind = 0; kind < kinds.size(); kind++) {
-      text.append(kinds.get(kind).text(kind));
+    add(text, LayerProgram.FORWARD, LayerProgram::forward);
+    if (backward) {
+      add(text, LayerProgram.BACKWARD, LayerProgram::backward);
     }
-    text.append(
-        choice(
-            "any_forward",
-            "forward",
-            "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor],"
-                + " weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor",
-            "List[Tensor]"));
-    text.append(
-        choice(
-            "any_backward",
-            "backward",
-            "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor,"
-                + " cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int,"
-                + " beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]",
-            "Tensor"));
-    text.append(
-        choice(
-            "any_step",
-            "step",
-            "layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor,"
-                + " mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor",
-            "Tensor"));
+    if (step) {
+      add(text, LayerProgram.STEP, LayerProgram::step);
+    }
     return text.toString();
   }
 
-  /** A method that calls that of the layer's kind. */
-  private String choice(String name, String method, String parameters, String result) {
-    String arguments = parameters.replaceAll(": (List\\[Tensor]|Tensor|int|float)", "");
-    StringBuilder text = new StringBuilder();
-    text.append("  def %s(self, %s) -> %s:\n".formatted(name, parameters, result));
+  private void add(
+      StringBuilder text, LayerProgram.Method method, Function<LayerProgram, List<String>> lines) {
     for (int kind = 0; kind < kinds.size(); kind++) {
-      String call = "return self.%s_%d(%s)".formatted(method, kind, arguments);
-      text.append(
-          kind + 1 < kinds.size()
-              ? "    if self.kinds[layer] == %d:\n      %s\n".formatted(kind, call)
-              : "    " + call + "\n");
+      text.append(kinds.get(kind).text(method, kind, lines.apply(kinds.get(kind))));
     }
-    return text.append('\n').toString();
+    String arguments = TYPE.matcher(method.parameters()).replaceAll("");
+    text.append("  def any_" + method.name() + "(self, " + method.parameters() + ")");
+    text.append(" -> " + method.result() + ":\n");
+    for (int kind = 0; kind < kinds.size(); kind++) {
+      String call = "return self." + method.name() + "_" + kind + "(" + arguments + ")\n";
+      boolean last = kind + 1 == kinds.size();
+      text.append(last ? "    " : "    if self.kinds[layer] == " + kind + ":\n      ").append(call);
+    }
+    text.append('\n');
   }
 
   /**
@@ -160,17 +172,17 @@ final class DecoderProgram {
    *
    * @param deviceConstants those that depend on the device, and the state of generation
    */
-  TorchProgram load(Device device, Map<String, Object> deviceConstants, String... further) {
+  TorchProgram load(Device device, Purpose purpose, Map<String, Object> deviceConstants) {
     Map<String, Object> all = new HashMap<>(constants);
     all.putAll(deviceConstants);
     List<String> texts = new ArrayList<>();
-    for (String block : BLOCKS) {
-      texts.add(TorchProgram.read(DecoderProgram.class, block));
+    for (List<String> files : List.of(BLOCKS, purpose.files)) {
+      for (String file : files) {
+        texts.add(TorchProgram.read(DecoderProgram.class, file));
+      }
     }
-    for (String file : further) {
-      texts.add(TorchProgram.read(DecoderProgram.class, file));
-    }
-    texts.add("# methods\n" + layerText());
-    return TorchProgram.load(device, "decoder.py", all, texts);
+    texts.add("# methods\n" + layerText(purpose.backward, purpose.step));
+    String name = purpose.files.get(purpose.files.size() - 1);
+    return TorchProgram.load(device, name, all, texts);
   }
 }

@@ -1,8 +1,8 @@
 package org.alpaca4j.core.internal.model;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.Device;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.internal.model.DecoderDescription.Order;

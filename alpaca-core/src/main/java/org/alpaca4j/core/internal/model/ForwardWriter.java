@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.model;
 
+import com.google.errorprone.annotations.FormatMethod;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ final class ForwardWriter {
   }
 
   /** Adds a line. */
+  @FormatMethod
   void line(String text, Object... arguments) {
     code.line(text.formatted(arguments));
   }

@@ -26,7 +26,11 @@ abstract class LayerBlock {
      * @param chosen whether it has the chosen tokens' rows only
      */
     @SuppressWarnings("NullAway") // the input alone has no maker
-    Value(String name, long width, boolean chosen, @org.jspecify.annotations.Nullable LayerBlock maker) {
+    Value(
+        String name,
+        long width,
+        boolean chosen,
+        @org.jspecify.annotations.Nullable LayerBlock maker) {
       this.name = name;
       this.width = width;
       this.chosen = chosen;

@@ -39,7 +39,9 @@ final class LayerBlocks {
     }
 
     private String factor() {
-      return norm.kind() == Norm.Kind.RMS_PLUS_ONE ? "__torch__.plus_one(%s)".formatted(weight) : weight;
+      return norm.kind() == Norm.Kind.RMS_PLUS_ONE
+          ? "__torch__.plus_one(%s)".formatted(weight)
+          : weight;
     }
 
     @Override
@@ -47,7 +49,9 @@ final class LayerBlocks {
       String name = out.name();
       if (centred()) {
         code.line("%s = %s", name, code.buffer(out));
-        code.line("__torch__.layer_norm(%s, %s, %s, %s, %s)", in().name(), weight, bias, norm.eps(), name);
+        code.line(
+            "__torch__.layer_norm(%s, %s, %s, %s, %s)",
+            in().name(), weight, bias, norm.eps(), name);
       } else {
         code.line(
             "%s = __torch__.rms_norm(%s, %s, %s, mode, %s)",
@@ -75,7 +79,9 @@ final class LayerBlocks {
         code.line(
             "%s = __torch__.normalize(%s, inverse_%s, %s)",
             n, x, name, code.buffer(n, out.rows(), out.width()));
-        code.line("%s = torch.mul(%s, %s, out=%s)", name, n, factor(), code.buffer(name, out.rows(), out.width()));
+        code.line(
+            "%s = torch.mul(%s, %s, out=%s)",
+            name, n, factor(), code.buffer(name, out.rows(), out.width()));
       }
     }
 
@@ -87,7 +93,15 @@ final class LayerBlocks {
       if (centred()) {
         code.line(
             "%s = __torch__.layer_norm_backward(%s, %s, mean_%s, inverse_%s, %s, %s, %s, %s, beta, %s)",
-            dx, dh, code.read(in()), name, name, weight, bias, gradientOf(weight), gradientOf(bias),
+            dx,
+            dh,
+            code.read(in()),
+            name,
+            name,
+            weight,
+            bias,
+            gradientOf(weight),
+            gradientOf(bias),
             code.contribution(in(), dx));
       } else {
         code.line(
@@ -136,7 +150,9 @@ final class LayerBlocks {
 
     @Override
     void forward(ForwardWriter code) {
-      code.line("%s = __torch__.linear(%s, %s, mode, %s)", out.name(), in().name(), weight, code.buffer(out));
+      code.line(
+          "%s = __torch__.linear(%s, %s, mode, %s)",
+          out.name(), in().name(), weight, code.buffer(out));
       if (!bias.equals(NOTHING)) {
         code.line("%s.add_(%s)", out.name(), bias);
       }
@@ -145,18 +161,22 @@ final class LayerBlocks {
     @Override
     void backward(BackwardWriter code) {
       String dy = code.gradient(out);
-      code.line("__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", weight, dy, code.read(in()));
+      code.line(
+          "__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", weight, dy, code.read(in()));
       if (!bias.equals(NOTHING)) {
         code.line("__torch__.add_bias_gradient(d_%s, %s, beta)", bias, dy);
       }
       String dx = code.name(in());
-      code.line("%s = __torch__.linear_backward(%s, %s, mode, %s)", dx, dy, weight, code.contribution(in(), dx));
+      code.line(
+          "%s = __torch__.linear_backward(%s, %s, mode, %s)",
+          dx, dy, weight, code.contribution(in(), dx));
       code.add(in(), dx);
     }
 
     @Override
     void step(StepWriter code) {
-      code.line("%s = self.linear_step(%s, %s, %s)", out.name(), in().name(), code.slot(weight), weight);
+      code.line(
+          "%s = self.linear_step(%s, %s, %s)", out.name(), in().name(), code.slot(weight), weight);
       if (!bias.equals(NOTHING)) {
         code.line("%s.add_(%s)", out.name(), bias);
       }
@@ -176,7 +196,8 @@ final class LayerBlocks {
      * @param rotaries all of the decoder's
      * @param headNorms variables of the query norm's weight and bias and the key norm's
      */
-    AttentionBlock(String name, Attention attention, List<Rotary> rotaries, Value in, List<String> headNorms) {
+    AttentionBlock(
+        String name, Attention attention, List<Rotary> rotaries, Value in, List<String> headNorms) {
       super(in);
       this.attention = attention;
       this.rotaries = rotaries;
@@ -199,7 +220,8 @@ final class LayerBlocks {
     }
 
     private String byHead(String variable) {
-      return "%s.view([tokens, %d, %d])".formatted(variable, turned() + attention.kvHeads(), attention.headDim());
+      return "%s.view([tokens, %d, %d])"
+          .formatted(variable, turned() + attention.kvHeads(), attention.headDim());
     }
 
     private String settings() {
@@ -217,14 +239,15 @@ final class LayerBlocks {
         norms(code, norm);
       }
       for (int rotary : attention.rotaries()) {
-        code.line(rotation(rotary, "heads", "1.0"));
+        code.line("%s", rotation(rotary, "heads", "1.0"));
       }
       if (norm != null && norm.afterRotary()) {
         norms(code, norm);
       }
       code.line("%s = %s", out.name(), code.buffer(out));
       code.line(
-          "segment_extras = self.attention(%s, segments, bias, %s, mode, %s)", qkv, settings(), out.name());
+          "segment_extras = self.attention(%s, segments, bias, %s, mode, %s)",
+          qkv, settings(), out.name());
       code.state("heads[:, %d:%d]".formatted(heads(), turned()));
       code.state("heads[:, %d:]".formatted(turned()));
     }
@@ -233,19 +256,31 @@ final class LayerBlocks {
       long width = (long) turned() * attention.headDim();
       code.line("unnormed = %s", code.buffer("unnormed", "tokens", width, width));
       code.line("unnormed.copy_(%s[:, :%d])", in().name(), width);
-      code.line(normCall("norm_heads", "heads[:, :%d]".formatted(heads()), 0, norm.query(), norm));
-      code.line(normCall("norm_heads", "heads[:, %d:%d]".formatted(heads(), turned()), 2, norm.key(), norm));
+      code.line(
+          "%s", normCall("norm_heads", "heads[:, :%d]".formatted(heads()), 0, norm.query(), norm));
+      code.line(
+          "%s",
+          normCall(
+              "norm_heads", "heads[:, %d:%d]".formatted(heads(), turned()), 2, norm.key(), norm));
     }
 
     private String normCall(String function, String part, int at, Norm norm, HeadNorm all) {
       return "__torch__.%s(%s, %s, %s, %s, %s, %s)"
           .formatted(
-              function, part, factor(at, norm), headNorms.get(at + 1), norm.eps(), centred(norm), whole(all));
+              function,
+              part,
+              factor(at, norm),
+              headNorms.get(at + 1),
+              norm.eps(),
+              centred(norm),
+              whole(all));
     }
 
     private String factor(int at, Norm norm) {
       String weight = headNorms.get(at);
-      return norm.kind() == Norm.Kind.RMS_PLUS_ONE ? "__torch__.plus_one(%s)".formatted(weight) : weight;
+      return norm.kind() == Norm.Kind.RMS_PLUS_ONE
+          ? "__torch__.plus_one(%s)".formatted(weight)
+          : weight;
     }
 
     private static String centred(Norm norm) {
@@ -260,7 +295,13 @@ final class LayerBlocks {
       Rotary rotary = rotaries.get(index);
       return "__torch__.rotate_(%s[:, :%d], cos[%d], sin[%d], %d, %s, %s)"
           .formatted(
-              variable, turned(), index, index, rotary.first(), rotary.interleaved() ? "True" : "False", direction);
+              variable,
+              turned(),
+              index,
+              index,
+              rotary.first(),
+              rotary.interleaved() ? "True" : "False",
+              direction);
     }
 
     @Override
@@ -269,7 +310,7 @@ final class LayerBlocks {
       String qkv = code.read(in());
       String dqkv = code.name(in());
       code.line(
-          "%s = self.attention_backward(%s, %s, %s, segment_extras, segments, bias, %s, %s)",
+          "%s = self.attention_backward(%s, %s, %s, segment_extras, segments, bias, %s, mode, %s)",
           dqkv, d, qkv, code.read(out), settings(), code.contribution(in(), dqkv));
       code.line("dheads = %s", byHead(dqkv));
       code.alias("dheads", dqkv);
@@ -278,7 +319,7 @@ final class LayerBlocks {
         normsBackward(code, norm);
       }
       for (int rotary : attention.rotaries()) {
-        code.line(rotation(rotary, "dheads", "-1.0"));
+        code.line("%s", rotation(rotary, "dheads", "-1.0"));
       }
       if (norm != null && !norm.afterRotary()) {
         normsBackward(code, norm);
@@ -287,7 +328,9 @@ final class LayerBlocks {
     }
 
     private void normsBackward(BackwardWriter code, HeadNorm norm) {
-      code.line("before = %s.view([tokens, %d, %d])", code.keep("unnormed"), turned(), attention.headDim());
+      code.line(
+          "before = %s.view([tokens, %d, %d])",
+          code.keep("unnormed"), turned(), attention.headDim());
       normBackward(code, "[:, :%d]".formatted(heads()), 0, norm.query(), norm);
       normBackward(code, "[:, %d:%d]".formatted(heads(), turned()), 2, norm.key(), norm);
     }
@@ -296,14 +339,21 @@ final class LayerBlocks {
       String bias = headNorms.get(at + 1);
       code.line(
           "__torch__.norm_heads_backward(dheads%s, before%s, %s, %s, %s, %s, %s, %s, beta)",
-          part, part, factor(at, norm), gradientOf(headNorms.get(at)), gradientOf(bias), norm.eps(),
-          centred(norm), whole(all));
+          part,
+          part,
+          factor(at, norm),
+          gradientOf(headNorms.get(at)),
+          gradientOf(bias),
+          norm.eps(),
+          centred(norm),
+          whole(all));
     }
 
     @Override
     void step(StepWriter code) {
       code.line(
-          "heads = %s.view([-1, %d, %d])", in().name(), turned() + attention.kvHeads(), attention.headDim());
+          "heads = %s.view([-1, %d, %d])",
+          in().name(), turned() + attention.kvHeads(), attention.headDim());
       HeadNorm norm = attention.headNorm();
       if (norm != null && !norm.afterRotary()) {
         normsStep(code, norm);
@@ -324,8 +374,12 @@ final class LayerBlocks {
     }
 
     private void normsStep(StepWriter code, HeadNorm norm) {
-      code.line(normCall("norm_heads", "heads[:, :%d]".formatted(heads()), 0, norm.query(), norm));
-      code.line(normCall("norm_heads", "heads[:, %d:%d]".formatted(heads(), turned()), 2, norm.key(), norm));
+      code.line(
+          "%s", normCall("norm_heads", "heads[:, :%d]".formatted(heads()), 0, norm.query(), norm));
+      code.line(
+          "%s",
+          normCall(
+              "norm_heads", "heads[:, %d:%d]".formatted(heads(), turned()), 2, norm.key(), norm));
     }
   }
 
@@ -402,7 +456,10 @@ final class LayerBlocks {
     void step(StepWriter code) {
       code.line(
           "%s = __torch__.%s(%s, %s, %s)",
-          out.name(), gated ? "gated" : "activate", in().name(), activation,
+          out.name(),
+          gated ? "gated" : "activate",
+          in().name(),
+          activation,
           code.activated(out.width(), in().name() + ".size(0)"));
     }
   }
@@ -489,7 +546,8 @@ final class LayerBlocks {
 
     @Override
     void backward(BackwardWriter code) {
-      code.addShared(in(), "__torch__.put_back(%s, chosen, tokens)".formatted(code.gradient(out)), 1);
+      code.addShared(
+          in(), "__torch__.put_back(%s, chosen, tokens)".formatted(code.gradient(out)), 1);
     }
 
     @Override
@@ -515,15 +573,20 @@ final class LayerBlocks {
     }
 
     private String settings() {
-      return "%s, %s".formatted(experts.renormalised() ? "True" : "False", ActivationBlock.name(experts.activation()));
+      return "%s, %s"
+          .formatted(
+              experts.renormalised() ? "True" : "False",
+              ActivationBlock.name(experts.activation()));
     }
 
     @Override
     void forward(ForwardWriter code) {
-      code.line("p, experts = __torch__.route(%s, router, %d, mode)", in().name(), experts.perToken());
+      code.line(
+          "p, experts = __torch__.route(%s, router, %d, mode)", in().name(), experts.perToken());
       long columns = 2L * experts.width();
       String pairs = "%s * %d".formatted(out.rows(), experts.perToken());
-      code.line("expert_in = %s", code.buffer("expert_in", pairs, columns, columns * experts.perToken()));
+      code.line(
+          "expert_in = %s", code.buffer("expert_in", pairs, columns, columns * experts.perToken()));
       code.line(
           "%s = __torch__.experts(%s, p, experts, expert_in_weight, expert_out_weight, %s, mode, expert_in, %s)",
           out.name(), in().name(), settings(), code.buffer(out));

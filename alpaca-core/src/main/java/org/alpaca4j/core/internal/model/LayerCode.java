@@ -10,11 +10,11 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Lines of a straight torch program that compute in a slab of scratch memory. A buffer is free again
- * behind the last line that names it, or one of its other names; then others may lie there.
+ * Lines of a straight torch program that compute in a slab of scratch memory. A buffer is free
+ * again behind the last line that names it, or one of its other names; then others may lie there.
  *
- * <p>Offsets and sizes count in tokens' widths: a buffer [rows, width] at offset o begins at element
- * {@code o * tokens}, so that a plan holds for any number of tokens.
+ * <p>Offsets and sizes count in tokens' widths: a buffer [rows, width] at offset o begins at
+ * element {@code o * tokens}, so that a plan holds for any number of tokens.
  */
 final class LayerCode {
   private final List<String> lines = new ArrayList<>();
@@ -111,7 +111,8 @@ final class LayerCode {
     }
     Map<String, String> buffersOf = new HashMap<>();
     buffers.forEach(
-        (name, buffer) -> buffersOf.put(name, buffer("scratch", buffer.offset, buffer.rows, buffer.columns)));
+        (name, buffer) ->
+            buffersOf.put(name, buffer("scratch", buffer.offset, buffer.rows, buffer.columns)));
     return lines.stream().map(line -> filled(line, buffersOf)).toList();
   }
 

@@ -75,39 +75,59 @@ record LayerProgram(
         step.matrices());
   }
 
-  private static final String FORWARD =
-      "  def forward_%d(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor],"
-          + " sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor)"
-          + " -> List[Tensor]:\n";
+  /** A method of a program that each kind of layers has: name, parameters and result. */
+  record Method(String name, String parameters, String result) {}
 
-  private static final String BACKWARD =
-      "  def backward_%d(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor,"
-          + " balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor],"
-          + " mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:\n";
+  static final Method FORWARD =
+      new Method(
+          "forward",
+          "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor],"
+              + " sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor,"
+              + " z: Tensor",
+          "List[Tensor]");
 
-  private static final String STEP =
-      "  def step_%d(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor],"
-          + " hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor,"
-          + " activated: Tensor) -> Tensor:\n";
+  static final Method BACKWARD =
+      new Method(
+          "backward",
+          "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor,"
+              + " balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor],"
+              + " gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor,"
+              + " extras: List[Tensor]",
+          "Tensor");
 
-  /** Returns the three methods of a kind of layers. */
-  String text(int kind) {
-    return method(FORWARD.formatted(kind), List.of(unpacked("weights", "")), forward)
-        + method(BACKWARD.formatted(kind), List.of(unpacked("weights", ""), unpacked("gradients", "d_")), backward)
-        + method(STEP.formatted(kind), List.of(unpacked("weights", "")), step);
+  static final Method STEP =
+      new Method(
+          "step",
+          "layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor],"
+              + " hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor],"
+              + " weights: List[Tensor], eps: Tensor, activated: Tensor",
+          "Tensor");
+
+  /** Returns the text of a kind's method. */
+  String text(Method method, int kind, List<String> lines) {
+    List<String> all = new ArrayList<>();
+    all.add(unpacked("weights", ""));
+    if (method.equals(BACKWARD)) {
+      all.add(unpacked("gradients", "d_"));
+    }
+    if (lines.stream().anyMatch(line -> line.contains(LayerBlocks.NOTHING))) {
+      all.add(LayerBlocks.NOTHING + " = weights[0][:0]");
+    }
+    all.addAll(lines);
+    String head =
+        "  def "
+            + method.name()
+            + "_"
+            + kind
+            + "(self, "
+            + method.parameters()
+            + ") -> "
+            + method.result();
+    return head + ":\n    " + String.join("\n    ", all) + "\n\n";
   }
 
   private String unpacked(String list, String prefix) {
     String names = String.join(", ", arguments.stream().map(name -> prefix + name).toList());
     return names + (arguments.size() == 1 ? ", = " : " = ") + list;
-  }
-
-  private static String method(String head, List<String> first, List<String> lines) {
-    List<String> all = new ArrayList<>(first);
-    if (lines.stream().anyMatch(line -> line.contains(LayerBlocks.NOTHING))) {
-      all.add(LayerBlocks.NOTHING + " = weights[0][:0]");
-    }
-    all.addAll(lines);
-    return head + "    " + String.join("\n    ", all) + "\n\n";
   }
 }

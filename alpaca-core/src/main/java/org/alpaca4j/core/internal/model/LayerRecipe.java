@@ -68,7 +68,9 @@ final class LayerRecipe {
             ? choose(normed)
             : normed("mlp_in", "mlp_norm", second.before(), choose(input));
     Value both =
-        add(new LayerBlocks.SumBlock("both", mlp(layer, mlpInput), second.branchScale(), attended, first.branchScale()));
+        add(
+            new LayerBlocks.SumBlock(
+                "both", mlp(layer, mlpInput), second.branchScale(), attended, first.branchScale()));
     return add(new LayerBlocks.SumBlock("z", both, 1, choose(input), first.residualScale()));
   }
 
@@ -79,7 +81,11 @@ final class LayerRecipe {
     Value sum =
         add(
             new LayerBlocks.SumBlock(
-                more ? name + "_sum" : name, out, around.branchScale(), residual, around.residualScale()));
+                more ? name + "_sum" : name,
+                out,
+                around.branchScale(),
+                residual,
+                around.residualScale()));
     return normed(name, branchName + "_sum_norm", around.sum(), sum);
   }
 
@@ -94,7 +100,8 @@ final class LayerRecipe {
         norms.add(vector(name + "_bias", norm.bias()));
       }
     }
-    Value attended = add(new LayerBlocks.AttentionBlock("attended", attention, decoder.rotaries(), qkv, norms));
+    Value attended =
+        add(new LayerBlocks.AttentionBlock("attended", attention, decoder.rotaries(), qkv, norms));
     return linear("projected", "output", attention.output(), choose(attended));
   }
 
@@ -113,21 +120,28 @@ final class LayerRecipe {
     }
     Value common = dense("shared", shared, in);
     if (experts.sharedGate() != null) {
-      common = add(new LayerBlocks.GateBlock("shared_gated", common, in, matrix("shared_gate", experts.sharedGate())));
+      common =
+          add(
+              new LayerBlocks.GateBlock(
+                  "shared_gated", common, in, matrix("shared_gate", experts.sharedGate())));
     }
     return add(new LayerBlocks.SumBlock("mixed", common, 1, routed, 1));
   }
 
   private Value dense(String name, Dense dense, Value in) {
     Value wide = linear(name + "_wide", name + "_in", dense.in(), in);
-    Value active = add(new LayerBlocks.ActivationBlock(name + "_active", dense.gated(), dense.activation(), wide));
+    Value active =
+        add(
+            new LayerBlocks.ActivationBlock(
+                name + "_active", dense.gated(), dense.activation(), wide));
     return linear(name + "_out", name + "_out", dense.out(), active);
   }
 
   private Value linear(String name, String weights, Linear linear, Value in) {
     String weight = matrix(weights + "_weight", linear.weight());
     String bias = vector(weights + "_bias", linear.bias());
-    return add(new LayerBlocks.LinearBlock(name, in, UnitLayout.rows(linear.weight()), weight, bias));
+    return add(
+        new LayerBlocks.LinearBlock(name, in, UnitLayout.rows(linear.weight()), weight, bias));
   }
 
   private Value normed(String name, String weights, @Nullable Norm norm, Value in) {
@@ -168,8 +182,8 @@ final class LayerRecipe {
   }
 
   /**
-   * Returns a text that is the same for layers whose programs are: the decoding step, which shows all
-   * settings, and the shapes of the weights.
+   * Returns a text that is the same for layers whose programs are: the decoding step, which shows
+   * all settings, and the shapes of the weights.
    */
   String kind(double eps, long width) {
     StepWriter step = new StepWriter(eps, width);

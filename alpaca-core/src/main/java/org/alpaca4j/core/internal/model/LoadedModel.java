@@ -16,7 +16,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
 import org.alpaca4j.core.Checkpoint;
+import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
@@ -41,16 +43,13 @@ public final class LoadedModel implements AutoCloseable {
   private final Decoder decoder;
   private final NDManager manager;
   private final DType activations;
-  private final DType storage;
   private final List<UnitTensors> units = new ArrayList<>();
 
-  private LoadedModel(
-      ModelConfig config, Decoder decoder, NDManager manager, DType activations, DType storage) {
+  private LoadedModel(ModelConfig config, Decoder decoder, NDManager manager, DType activations) {
     this.config = config;
     this.decoder = decoder;
     this.manager = manager;
     this.activations = activations;
-    this.storage = storage;
   }
 
   /**
@@ -65,6 +64,19 @@ public final class LoadedModel implements AutoCloseable {
    */
   public static LoadedModel load(
       Checkpoint checkpoint, ModelConfig config, Device device, DType activations, DType storage) {
+    return load(checkpoint, config, device, activations, unit -> storage);
+  }
+
+  /**
+   * As {@link #load(Checkpoint, ModelConfig, Device, DType, DType)}, with a dtype of the matrices
+   * for each unit: what is trained wants fp32, what is not may have less.
+   */
+  public static LoadedModel load(
+      Checkpoint checkpoint,
+      ModelConfig config,
+      Device device,
+      DType activations,
+      Function<UnitLayout, DType> storage) {
     Internals.requireLoadable(config);
     Torch.initialize();
     if (device.getDeviceType().equals(Device.Type.CPU)) {
@@ -72,9 +84,9 @@ public final class LoadedModel implements AutoCloseable {
     }
     Decoder decoder = new Decoder(Internals.description(config), device);
     NDManager manager = NDManager.newBaseManager(device, Torch.ENGINE);
-    LoadedModel model = new LoadedModel(config, decoder, manager, activations, storage);
+    LoadedModel model = new LoadedModel(config, decoder, manager, activations);
     try {
-      model.read(checkpoint);
+      model.read(checkpoint, storage);
       return model;
     } catch (RuntimeException | Error e) {
       model.close();
@@ -82,7 +94,7 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
-  private void read(Checkpoint checkpoint) {
+  private void read(Checkpoint checkpoint, Function<UnitLayout, DType> storage) {
     Map<String, long[]> expected = new TreeMap<>();
     for (UnitLayout unit : decoder.units()) {
       unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, checkpoint)));
@@ -102,7 +114,8 @@ public final class LoadedModel implements AutoCloseable {
       List<Path> paths = new ArrayList<>();
       List<NDArray> files = new ArrayList<>();
       for (UnitLayout layout : decoder.units()) {
-        UnitTensors unit = UnitTensors.empty(manager, layout, storage, activations); // all of it is read
+        UnitTensors unit = // all of it is read
+            UnitTensors.empty(manager, layout, storage.apply(layout), activations);
         units.add(unit);
         List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {
@@ -136,6 +149,27 @@ public final class LoadedModel implements AutoCloseable {
           }
         }
         unit.read(files.toArray(NDArray[]::new), parts);
+        requireInRange(checkpoint, unit, scope);
+      }
+    }
+  }
+
+  /** What float16 cannot hold has become infinite. */
+  private static void requireInRange(Checkpoint checkpoint, UnitTensors unit, NDManager scope) {
+    for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+      TensorInfo info = checkpoint.tensor(parameter.name());
+      if (unit.dtype(parameter.flat()) == DType.F16 && info.dtype() != DType.F16) {
+        try (NDManager step = scope.newSubManager()) {
+          long offset = parameter.offset();
+          if (!Tensors.isFinite(unit.part(step, parameter.flat(), offset, parameter.elements()))) {
+            throw new CheckpointException(
+                info.file()
+                    + ": tensor '"
+                    + info.name()
+                    + "' has a value beyond 65,504, the largest of float16; load it with weights of"
+                    + " BFLOAT16 or FLOAT32");
+          }
+        }
       }
     }
   }
@@ -170,15 +204,12 @@ public final class LoadedModel implements AutoCloseable {
       UnitTensors unit,
       UnitLayout.Parameter parameter) {
     try (NDManager step = scope.newSubManager()) {
-      Tensors.copyGrowing(
-          unit.parameter(step, parameter), interpreted(step, file, offset, info));
+      Tensors.copyGrowing(unit.parameter(step, parameter), interpreted(step, file, offset, info));
     }
   }
 
-  private static NDArray interpreted(
-      NDManager scope, NDArray file, long offset, TensorInfo info) {
-    return Tensors.interpret(
-        scope, file, offset, info.byteLength(), info.dtype(), info.shape());
+  private static NDArray interpreted(NDManager scope, NDArray file, long offset, TensorInfo info) {
+    return Tensors.interpret(scope, file, offset, info.byteLength(), info.dtype(), info.shape());
   }
 
   private String embeddingName() {
@@ -245,9 +276,14 @@ public final class LoadedModel implements AutoCloseable {
     return activations;
   }
 
-  /** Returns the dtype of the matrices. */
+  /** Returns the dtype of the matrices; where units differ, the widest. */
   public DType storage() {
-    return storage;
+    DType widest = units.get(0).dtype(UnitLayout.DECAYED);
+    for (UnitTensors unit : units) {
+      DType own = unit.dtype(UnitLayout.DECAYED);
+      widest = own.bytes() > widest.bytes() ? own : widest;
+    }
+    return widest;
   }
 
   /** Returns the weights in the order of {@link Decoder#units}. */

@@ -1,5 +1,6 @@
 package org.alpaca4j.core.internal.model;
 
+import com.google.errorprone.annotations.FormatMethod;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -22,6 +23,7 @@ final class StepWriter {
   }
 
   /** Adds a line. */
+  @FormatMethod
   void line(String text, Object... arguments) {
     lines.add(text.formatted(arguments));
   }

@@ -2,9 +2,11 @@ package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
 import org.alpaca4j.core.internal.model.DecoderDescription.Order;
 import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where the parameters of one unit of a model lie: the embedding, one decoder layer, or the head.
@@ -60,6 +62,49 @@ public record UnitLayout(
     public long[] shapeArray() {
       return UnitLayout.array(shape);
     }
+
+    private boolean holds(Parameter parameter) {
+      return parameter.flat == flat
+          && parameter.offset >= offset
+          && parameter.offset < offset + UnitLayout.elements(shape);
+    }
+  }
+
+  /** Returns the parameter of a name; null if there is none. */
+  @Nullable Parameter parameter(String tensor) {
+    for (Parameter parameter : parameters) {
+      if (parameter.name.equals(tensor)) {
+        return parameter;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Returns the layout of some of the parameters alone. It has all arguments, in the same order:
+   * one with none of these parameters is empty, one with some of them has room for all of its own.
+   *
+   * @param wanted whether the parameter of a name is one of them
+   */
+  public UnitLayout restrictedTo(Predicate<String> wanted) {
+    List<Parameter> some = new ArrayList<>();
+    List<Argument> all = new ArrayList<>();
+    long[] sizes = new long[FLATS];
+    for (Argument argument : arguments) {
+      int flat = argument.flat;
+      List<Parameter> own =
+          parameters.stream()
+              .filter(parameter -> argument.holds(parameter) && wanted.test(parameter.name))
+              .toList();
+      List<Long> shape = own.isEmpty() ? List.of(0L) : argument.shape;
+      all.add(new Argument(argument.name, shape, flat, sizes[flat]));
+      for (Parameter parameter : own) {
+        long offset = parameter.offset - argument.offset + sizes[flat];
+        some.add(new Parameter(parameter.name, parameter.shape, parameter.order, flat, offset));
+      }
+      sizes[flat] += elements(shape);
+    }
+    return new UnitLayout(name, List.copyOf(some), List.copyOf(all), List.of(sizes[0], sizes[1]));
   }
 
   private static long elements(List<Long> shape) {

@@ -23,13 +23,24 @@ public final class UnitTensors implements AutoCloseable {
   private static final int F16_INFINITY = 0x7c00;
 
   private final UnitLayout layout;
+  private final DType matrices;
   private final DType vectors;
   private final NDManager manager;
   private final NDArray[] flats;
   private final NDArray[] arguments;
 
-  private UnitTensors(UnitLayout layout, DType vectors, NDArray[] flats, NDManager manager) {
+  private final boolean ownsMatrices;
+
+  private UnitTensors(
+      UnitLayout layout,
+      DType matrices,
+      DType vectors,
+      NDArray[] flats,
+      NDManager manager,
+      boolean ownsMatrices) {
     this.layout = layout;
+    this.matrices = matrices;
+    this.ownsMatrices = ownsMatrices;
     this.vectors = vectors;
     this.manager = manager;
     this.flats = flats;
@@ -72,7 +83,7 @@ public final class UnitTensors implements AutoCloseable {
                 ? Tensors.zeros(manager, elements, dtype)
                 : Tensors.empty(manager, elements, dtype);
       }
-      return new UnitTensors(layout, vectors, flats, manager);
+      return new UnitTensors(layout, matrices, vectors, flats, manager, true);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -83,16 +94,34 @@ public final class UnitTensors implements AutoCloseable {
    * Lays a unit's matrices out in the beginning of a tensor that is there already; its vectors are
    * allocated, of fp32.
    *
-   * @param matrices one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
+   * @param room one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
+   * @param dtype of the room
    */
-  public static UnitTensors over(NDManager parent, UnitLayout layout, NDArray matrices) {
+  public static UnitTensors over(NDManager parent, UnitLayout layout, NDArray room, DType dtype) {
+    return over(parent, layout, room, dtype, DType.F32);
+  }
+
+  /**
+   * Allocates what a unit's weights are converted to by {@link #copyFrom}. Matrices that are of
+   * that dtype already stay where they are, and are seen from here as well.
+   *
+   * @param dtype of the activations
+   */
+  static UnitTensors forComputing(NDManager parent, UnitTensors weights, DType dtype) {
+    return weights.matrices == dtype
+        ? over(parent, weights.layout, weights.flats[UnitLayout.DECAYED], dtype, dtype)
+        : empty(parent, weights.layout, dtype, dtype);
+  }
+
+  private static UnitTensors over(
+      NDManager parent, UnitLayout layout, NDArray room, DType matrices, DType vectors) {
     NDManager manager = parent.newSubManager();
     try {
       NDArray[] flats = {
-        Tensors.view(manager, matrices, 0, layout.elements().get(UnitLayout.DECAYED)),
-        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), DType.F32)
+        Tensors.view(manager, room, 0, layout.elements().get(UnitLayout.DECAYED)),
+        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), vectors)
       };
-      return new UnitTensors(layout, DType.F32, flats, manager);
+      return new UnitTensors(layout, matrices, vectors, flats, manager, false);
     } catch (RuntimeException | Error e) {
       manager.close();
       throw e;
@@ -107,6 +136,16 @@ public final class UnitTensors implements AutoCloseable {
   /** Returns a flat: {@link UnitLayout#DECAYED} or {@link UnitLayout#PLAIN}; owned here. */
   public NDArray flat(int index) {
     return flats[index];
+  }
+
+  /** Returns the dtype of a flat. */
+  public DType dtype(int flat) {
+    return flat == UnitLayout.DECAYED ? matrices : vectors;
+  }
+
+  /** Returns elements of a flat side by side: a view, owned by {@code scope}. */
+  public NDArray part(NDManager scope, int flat, long offset, long elements) {
+    return Tensors.view(scope, flats[flat], offset, elements);
   }
 
   /** Returns the program's arguments, views of the flats; owned here. */
@@ -156,7 +195,8 @@ public final class UnitTensors implements AutoCloseable {
     try (NDManager scope = manager.newSubManager()) {
       boolean inOrder = parameter.inOrder();
       NDArray flat = inOrder ? flats[parameter.flat()] : parameter(scope, parameter);
-      write(parameter.name(), flat, inOrder ? parameter.offset() : 0, parameter.elements(), as, out);
+      write(
+          parameter.name(), flat, inOrder ? parameter.offset() : 0, parameter.elements(), as, out);
     }
   }
 
@@ -200,11 +240,15 @@ public final class UnitTensors implements AutoCloseable {
     Tensors.read(flats, files, parts);
   }
 
-  /** Copies all values of another set in the same layout, converting the dtype. */
+  /**
+   * Copies all values of another set in the same layout, converting the dtype. Matrices that lie in
+   * memory of others are left out.
+   */
   public void copyFrom(UnitTensors source) {
-    for (int flat : List.of(UnitLayout.DECAYED, UnitLayout.PLAIN)) {
-      Tensors.copy(flats[flat], source.flats[flat]);
+    if (ownsMatrices) {
+      Tensors.copy(flats[UnitLayout.DECAYED], source.flats[UnitLayout.DECAYED]);
     }
+    Tensors.copy(flats[UnitLayout.PLAIN], source.flats[UnitLayout.PLAIN]);
   }
 
   @Override

@@ -5,9 +5,9 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.alpaca4j.core.TokenizerException;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Piece;
-import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Type;
 
 /**
  * Derives a BPE's list of merges from the scores of its pieces, as transformers' {@code
@@ -26,13 +26,13 @@ final class Merges {
 
   private record Candidate(Merge merge, float score, int id, int leftId, int rightId) {}
 
-  static List<Merge> of(List<Piece> pieces, String origin) {
+  static List<Merge> of(List<Piece> pieces, Predicate<Piece> merged, String origin) {
     Map<String, Integer> ids = new HashMap<>();
     for (int id = 0; id < pieces.size(); id++) {
       Piece piece = pieces.get(id);
       // Spaces are U+2581 by the time merges are applied: a piece with a real one never occurs,
       // and would break the list's "left right" notation.
-      if (piece.type() == Type.NORMAL && piece.text().indexOf(' ') < 0) {
+      if (merged.test(piece) && piece.text().indexOf(' ') < 0) {
         ids.put(piece.text(), id);
       }
     }

@@ -93,10 +93,12 @@ final class ProtobufReader {
     }
   }
 
-  /** Returns the length of a string or of bytes, which are skipped. */
-  int length() {
+  byte[] bytes() {
     require(LENGTH_DELIMITED);
-    return slice().remaining();
+    ByteBuffer slice = slice();
+    byte[] copy = new byte[slice.remaining()];
+    slice.get(copy);
+    return copy;
   }
 
   void skip() {

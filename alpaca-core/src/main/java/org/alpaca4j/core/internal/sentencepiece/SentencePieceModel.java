@@ -4,18 +4,22 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.alpaca4j.core.TokenizerException;
 
 /**
- * What a SentencePiece {@code tokenizer.model} says, as far as a BPE tokenizer needs it. Models of
- * another kind, and those that change the text before they cut it, are refused by name.
+ * What a SentencePiece {@code tokenizer.model} says, as far as a tokenizer needs it. Models of a
+ * kind that no language model has are refused by name.
  *
  * @param pieces the vocabulary; a piece's place is its id
+ * @param algorithm how a text is cut into pieces
  * @param byteFallback whether a character without a piece becomes its UTF-8 bytes
- * @param addDummyPrefix whether a text gets a space in front
+ * @param normalization how a text is changed before it is cut
  * @param bos the piece that begins a text, else empty
  * @param eos the piece that ends a text, else empty
  * @param pad the piece that pads, else empty
@@ -26,20 +30,39 @@ import org.alpaca4j.core.TokenizerException;
  */
 public record SentencePieceModel(
     List<Piece> pieces,
+    Algorithm algorithm,
     boolean byteFallback,
-    boolean addDummyPrefix,
+    Normalization normalization,
     String bos,
     String eos,
     String pad,
     String unknown) {
   private static final long MAX_FILE_BYTES = 16L << 20; // the largest known, Gemma's, has 4 MiB
-  private static final int MAX_PIECE_LENGTH = 64; // trainers stop at 16 characters by default
-  private static final int BPE = 2;
-  private static final List<String> ALGORITHMS = List.of("", "Unigram", "BPE", "Word", "Char");
+  private static final int MAX_PIECE_LENGTH = 256; // trainers stop at 16 characters by default
+  private static final List<Algorithm> ALGORITHMS = List.of(Algorithm.UNIGRAM, Algorithm.BPE);
 
-  /** The format's numbers begin at 1. */
+  /** The format's numbers begin at 1, those of algorithms too. */
   private static final List<Type> TYPES =
       List.of(Type.NORMAL, Type.UNKNOWN, Type.CONTROL, Type.USER_DEFINED, Type.UNUSED, Type.BYTE);
+
+  /** How a text is cut into pieces. */
+  public enum Algorithm {
+    /** The most probable sequence of pieces. */
+    UNIGRAM,
+    /** Neighbours are joined, those of the best score first. */
+    BPE
+  }
+
+  /**
+   * How a text is changed before it is cut; spaces become U+2581 in any case.
+   *
+   * @param addDummyPrefix whether it gets a space in front
+   * @param removeExtraWhitespaces whether it loses spaces at both ends, and all but one elsewhere
+   * @param characterMap SentencePiece's table of what characters become (such as NFKC), in base64;
+   *     empty if they stay
+   */
+  public record Normalization(
+      boolean addDummyPrefix, boolean removeExtraWhitespaces, String characterMap) {}
 
   /** What a piece is for. */
   public enum Type {
@@ -63,6 +86,43 @@ public record SentencePieceModel(
   /** Copies the list. */
   public SentencePieceModel {
     pieces = List.copyOf(pieces);
+  }
+
+  /** Makes a BPE model that leaves a text as it is, but for a space in front. */
+  public SentencePieceModel(
+      List<Piece> pieces,
+      boolean byteFallback,
+      boolean addDummyPrefix,
+      String bos,
+      String eos,
+      String pad,
+      String unknown) {
+    this(
+        pieces,
+        Algorithm.BPE,
+        byteFallback,
+        new Normalization(addDummyPrefix, false, ""),
+        bos,
+        eos,
+        pad,
+        unknown);
+  }
+
+  /** Returns this model with further pieces at the end. */
+  public SentencePieceModel withPieces(List<Piece> more, boolean fallsBackToBytes) {
+    List<Piece> all = new ArrayList<>(pieces);
+    all.addAll(more);
+    return new SentencePieceModel(
+        all, algorithm, fallsBackToBytes, normalization, bos, eos, pad, unknown);
+  }
+
+  /** Returns the id of each piece. */
+  public Map<String, Integer> ids() {
+    Map<String, Integer> ids = new LinkedHashMap<>();
+    for (int id = 0; id < pieces.size(); id++) {
+      ids.put(pieces.get(id).text(), id);
+    }
+    return ids;
   }
 
   /**
@@ -128,7 +188,7 @@ public record SentencePieceModel(
     private String bosPiece = "<s>";
     private String eosPiece = "</s>";
     private String padPiece = "<pad>";
-    private int characterMapBytes;
+    private byte[] characterMap = {};
     private boolean addDummyPrefix = true;
     private boolean removeExtraWhitespaces = true;
     private boolean escapeWhitespaces = true;
@@ -153,8 +213,12 @@ public record SentencePieceModel(
       }
       return new SentencePieceModel(
           pieces,
+          ALGORITHMS.get((int) algorithm - 1),
           byteFallback,
-          addDummyPrefix,
+          new Normalization(
+              addDummyPrefix,
+              removeExtraWhitespaces,
+              Base64.getEncoder().encodeToString(characterMap)),
           controlOrNone(bosPiece),
           controlOrNone(eosPiece),
           controlOrNone(padPiece),
@@ -207,7 +271,7 @@ public record SentencePieceModel(
     private void readNormalizer(ProtobufReader message) {
       while (message.next()) {
         switch (message.field()) {
-          case 2 -> characterMapBytes = message.length();
+          case 2 -> characterMap = message.bytes();
           case 3 -> addDummyPrefix = message.bool();
           case 4 -> removeExtraWhitespaces = message.bool();
           case 5 -> escapeWhitespaces = message.bool();
@@ -220,18 +284,12 @@ public record SentencePieceModel(
       if (pieces.isEmpty()) {
         throw refusal("it has no pieces");
       }
-      if (algorithm != BPE) {
-        String name =
-            algorithm > 0 && algorithm < ALGORITHMS.size()
-                ? ALGORITHMS.get((int) algorithm)
-                : "number " + algorithm;
-        throw refusal("its algorithm is " + name + "; only BPE is read");
+      if (algorithm < 1 || algorithm > ALGORITHMS.size()) {
+        String name = algorithm == 3 ? "Word" : algorithm == 4 ? "Char" : "number " + algorithm;
+        throw refusal("its algorithm is " + name + "; BPE and Unigram are read");
       }
-      if (characterMapBytes > 0) {
-        throw refusal("it rewrites characters (normalizer_spec.precompiled_charsmap)");
-      }
-      if (removeExtraWhitespaces) {
-        throw refusal("it removes white space (normalizer_spec.remove_extra_whitespaces)");
+      if (characterMap.length > 0) {
+        CharacterMap.check(characterMap, origin);
       }
       if (!escapeWhitespaces) {
         throw refusal("it keeps spaces (normalizer_spec.escape_whitespaces is false)");
@@ -239,8 +297,9 @@ public record SentencePieceModel(
       if (whitespaceIsSuffix) {
         throw refusal("its spaces end a word (trainer_spec.treat_whitespace_as_suffix)");
       }
-      if (pieces.stream().anyMatch(piece -> piece.type == Type.UNUSED)) {
-        throw refusal("it has pieces marked as unused");
+      if (ALGORITHMS.get((int) algorithm - 1) == Algorithm.BPE
+          && pieces.stream().anyMatch(piece -> piece.type == Type.UNUSED)) {
+        throw refusal("it has pieces marked as unused, which BPE would have to take apart again");
       }
       if (byteFallback) {
         requireBytes();

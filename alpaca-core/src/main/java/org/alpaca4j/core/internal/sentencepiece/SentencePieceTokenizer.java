@@ -1,28 +1,98 @@
 package org.alpaca4j.core.internal.sentencepiece;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
-import java.io.StringWriter;
 import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.alpaca4j.core.AddedToken;
 import org.alpaca4j.core.TokenizerException;
+import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Algorithm;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Piece;
 import org.alpaca4j.core.internal.sentencepiece.SentencePieceModel.Type;
+import org.alpaca4j.core.internal.tokenizer.FastTokenizer;
+import org.alpaca4j.core.internal.tokenizer.FastTokenizer.Part;
+import org.alpaca4j.core.internal.tokenizer.TokenTemplate;
 
 /**
- * Writes a SentencePiece BPE model as Hugging Face's {@code tokenizer.json} and {@code
- * tokenizer_config.json}, in the form in which Llama 2 is published and in which transformers 4
- * converts {@code LlamaTokenizer} (its "legacy" behaviour): the normaliser puts U+2581 before the
- * text and in place of spaces, there is no pre-tokenizer, unknown characters become bytes.
+ * Writes a SentencePiece model as Hugging Face's {@code tokenizer.json} and {@code
+ * tokenizer_config.json}. Without options the form is the one in which Llama 2 is published and in
+ * which transformers 4 converts {@code LlamaTokenizer} (its "legacy" behaviour): the normaliser
+ * puts U+2581 before the text and in place of spaces, there is no pre-tokenizer, unknown characters
+ * become bytes.
  *
  * <p>Ids are SentencePiece's own, but for texts of special tokens, which become those tokens here.
  */
 public final class SentencePieceTokenizer {
   private static final String SPACE = "\u2581";
   private static final BigInteger NO_MAX_LENGTH = new BigInteger("1000000000000000019884624838656");
+  private static final String META_CHARACTERS = "\\.*+?^$()[]{}|";
+
+  /**
+   * The score of a piece that is never found in a text: worse than any way around it. Not lower
+   * than needed, since the unknown's score is the lowest one and a bit.
+   */
+  private static final double NEVER = -10_000;
+
+  /** Ids without a token that an added one may lie beyond. */
+  private static final int MAX_GAP = 1_000;
+
+  /** When U+2581 is put before a text that another token does not continue. */
+  public enum DummyPrefix {
+    /** Before each stretch of text between special tokens: SentencePiece's way. */
+    EVERYWHERE,
+    /** At the beginning of the text alone: {@code LlamaTokenizer} with {@code legacy: false}. */
+    AT_THE_BEGINNING,
+    /** Nowhere. */
+    NEVER
+  }
+
+  /**
+   * A text that another one stands for in the model.
+   *
+   * @param text what a user writes
+   * @param symbol what the model's pieces have in its place
+   */
+  public record Rewrite(String text, String symbol) {}
+
+  /**
+   * How a family uses its model.
+   *
+   * @param symbolsAreAdded whether user-defined pieces become added tokens, as transformers has it
+   *     for its own classes; else they are found where SentencePiece finds them, in the normalised
+   *     text
+   * @param dummyPrefix where the model's dummy prefix goes, if it has one
+   * @param firstId the id of the model's first piece; those before are {@code <image_N>}
+   * @param rewrites what is replaced before anything else, in order
+   * @param added tokens by id; where the model has a piece with that id, it gets this name
+   * @param template what is put around a text
+   */
+  public record Options(
+      boolean symbolsAreAdded,
+      DummyPrefix dummyPrefix,
+      int firstId,
+      List<Rewrite> rewrites,
+      SortedMap<Integer, AddedToken> added,
+      TokenTemplate template) {
+
+    /** Copies list and map. */
+    public Options {
+      rewrites = List.copyOf(rewrites);
+      added = new TreeMap<>(added);
+    }
+
+    /** Returns what transformers does with a {@code LlamaTokenizer}. */
+    public static Options llama(TokenTemplate template) {
+      return new Options(true, DummyPrefix.EVERYWHERE, 0, List.of(), new TreeMap<>(), template);
+    }
+  }
 
   private final SentencePieceModel model;
 
@@ -32,42 +102,30 @@ public final class SentencePieceTokenizer {
   }
 
   /**
-   * Returns the text of a {@code tokenizer.json}, UTF-8.
+   * Returns the text of a {@code tokenizer.json} in Llama's form, UTF-8.
    *
    * @param addBos whether its template puts the begin-of-sequence token before a text
    * @param addEos whether its template puts the end-of-sequence token after a text
    * @param origin names the model in errors
    */
   public byte[] tokenizerJson(boolean addBos, boolean addEos, String origin) {
-    List<Merges.Merge> merges = Merges.of(model.pieces(), origin);
-    return json(
-        out -> {
-          out.writeStartObject();
-          out.writeStringField("version", "1.0");
-          out.writeNullField("truncation");
-          out.writeNullField("padding");
-          out.writeArrayFieldStart("added_tokens");
-          for (int id = 0; id < model.pieces().size(); id++) {
-            if (isAdded(model.pieces().get(id))) {
-              out.writeStartObject();
-              out.writeNumberField("id", id);
-              writeAddedToken(out, model.pieces().get(id));
-              out.writeEndObject();
-            }
-          }
-          out.writeEndArray();
-          writeNormalizer(out);
-          out.writeNullField("pre_tokenizer");
-          writePostProcessor(out, addBos ? model.bos() : "", addEos ? model.eos() : "");
-          writeDecoder(out);
-          writeModel(out, merges);
-          out.writeEndObject();
-        });
+    List<String> before = addBos && !model.bos().isEmpty() ? List.of(model.bos()) : List.of();
+    List<String> after = addEos && !model.eos().isEmpty() ? List.of(model.eos()) : List.of();
+    return tokenizerJson(Options.llama(TokenTemplate.around(before, after)), origin);
   }
 
-  /** Returns the text of a {@code tokenizer_config.json}, UTF-8. */
+  /**
+   * Returns the text of a {@code tokenizer.json}, UTF-8.
+   *
+   * @param origin names the model in errors
+   */
+  public byte[] tokenizerJson(Options options, String origin) {
+    return new Writer(options, origin).write().toJson();
+  }
+
+  /** Returns the text of a {@code tokenizer_config.json} in Llama's form, UTF-8. */
   public byte[] configJson() {
-    return json(
+    return FastTokenizer.json(
         out -> {
           out.useDefaultPrettyPrinter();
           out.writeStartObject();
@@ -75,9 +133,10 @@ public final class SentencePieceTokenizer {
           out.writeBooleanField("add_eos_token", false);
           out.writeObjectFieldStart("added_tokens_decoder");
           for (int id = 0; id < model.pieces().size(); id++) {
-            if (isAdded(model.pieces().get(id))) {
+            Piece piece = model.pieces().get(id);
+            if (isSpecial(piece) || piece.type() == Type.USER_DEFINED) {
               out.writeObjectFieldStart(Integer.toString(id));
-              writeAddedToken(out, model.pieces().get(id));
+              FastTokenizer.writeFields(out, addedToken(piece));
               out.writeEndObject();
             }
           }
@@ -95,36 +154,12 @@ public final class SentencePieceTokenizer {
         });
   }
 
-  private interface Body {
-    void write(JsonGenerator out) throws IOException;
+  private static boolean isSpecial(Piece piece) {
+    return piece.type() == Type.UNKNOWN || piece.type() == Type.CONTROL;
   }
 
-  private static byte[] json(Body body) {
-    // By way of a String: some versions of Jackson write characters beyond the BMP as bytes that
-    // are no UTF-8.
-    StringWriter text = new StringWriter();
-    try (JsonGenerator out = new JsonFactory().createGenerator(text)) {
-      body.write(out);
-    } catch (IOException e) {
-      throw new TokenizerException("cannot write the tokenizer as JSON: " + e.getMessage(), e);
-    }
-    return text.toString().getBytes(StandardCharsets.UTF_8);
-  }
-
-  private static boolean isAdded(Piece piece) {
-    return switch (piece.type()) {
-      case UNKNOWN, CONTROL, USER_DEFINED -> true;
-      default -> false;
-    };
-  }
-
-  private static void writeAddedToken(JsonGenerator out, Piece piece) throws IOException {
-    out.writeStringField("content", piece.text());
-    out.writeBooleanField("single_word", false);
-    out.writeBooleanField("lstrip", false);
-    out.writeBooleanField("rstrip", false);
-    out.writeBooleanField("normalized", false);
-    out.writeBooleanField("special", piece.type() != Type.USER_DEFINED);
+  private static AddedToken addedToken(Piece piece) {
+    return new AddedToken(piece.text(), isSpecial(piece), false, false, false, false);
   }
 
   private static void writeRole(JsonGenerator out, String role, String token) throws IOException {
@@ -135,136 +170,256 @@ public final class SentencePieceTokenizer {
     }
   }
 
-  private void writeNormalizer(JsonGenerator out) throws IOException {
-    out.writeObjectFieldStart("normalizer");
-    out.writeStringField("type", "Sequence");
-    out.writeArrayFieldStart("normalizers");
-    if (model.addDummyPrefix()) {
-      out.writeStartObject();
-      out.writeStringField("type", "Prepend");
-      out.writeStringField("prepend", SPACE);
-      out.writeEndObject();
-    }
-    writeReplace(out, " ", SPACE);
-    out.writeEndArray();
-    out.writeEndObject();
-  }
+  private final class Writer {
+    private final Options options;
+    private final String origin;
+    private final SortedMap<Integer, AddedToken> added = new TreeMap<>();
+    private final List<Piece> pieces = new ArrayList<>();
+    private final Map<String, Integer> ids = new LinkedHashMap<>();
 
-  private static void writeReplace(JsonGenerator out, String pattern, String content)
-      throws IOException {
-    out.writeStartObject();
-    out.writeStringField("type", "Replace");
-    out.writeObjectFieldStart("pattern");
-    out.writeStringField("String", pattern);
-    out.writeEndObject();
-    out.writeStringField("content", content);
-    out.writeEndObject();
-  }
-
-  private void writePostProcessor(JsonGenerator out, String before, String after)
-      throws IOException {
-    out.writeObjectFieldStart("post_processor");
-    out.writeStringField("type", "TemplateProcessing");
-    out.writeArrayFieldStart("single");
-    writeTemplatePart(out, before, "A", after, 0);
-    out.writeEndArray();
-    out.writeArrayFieldStart("pair");
-    writeTemplatePart(out, before, "A", after, 0);
-    writeTemplatePart(out, before, "B", after, 1);
-    out.writeEndArray();
-    out.writeObjectFieldStart("special_tokens");
-    for (String token : before.equals(after) ? List.of(before) : List.of(before, after)) {
-      if (!token.isEmpty()) {
-        out.writeObjectFieldStart(token);
-        out.writeStringField("id", token);
-        out.writeFieldName("ids");
-        out.writeArray(new int[] {id(token)}, 0, 1);
-        out.writeArrayFieldStart("tokens");
-        out.writeString(token);
-        out.writeEndArray();
-        out.writeEndObject();
+    Writer(Options options, String origin) {
+      this.options = options;
+      this.origin = origin;
+      Map<String, Integer> known = model.ids();
+      for (int at = 0; at < model.pieces().size(); at++) {
+        int id = options.firstId() + at;
+        Piece piece = model.pieces().get(at);
+        AddedToken named = options.added().get(id);
+        if (named != null && !known.containsKey(named.content())) {
+          piece = new Piece(named.content(), piece.score(), Type.CONTROL);
+        }
+        pieces.add(piece);
+        ids.put(piece.text(), id);
+        if (named != null && named.content().equals(piece.text())) {
+          added.put(id, named);
+        } else if (isSpecial(piece) || isAddedSymbol(piece)) {
+          added.put(id, addedToken(piece));
+        }
       }
+      options
+          .added()
+          .tailMap(options.firstId() + pieces.size())
+          .forEach(
+              (id, token) -> {
+                if (ids.putIfAbsent(token.content(), id) == null) {
+                  added.put(id, token);
+                }
+              });
     }
-    out.writeEndObject();
-    out.writeEndObject();
-  }
 
-  private static void writeTemplatePart(
-      JsonGenerator out, String before, String sequence, String after, int typeId)
-      throws IOException {
-    writeTemplateEntry(out, "SpecialToken", before, typeId);
-    writeTemplateEntry(out, "Sequence", sequence, typeId);
-    writeTemplateEntry(out, "SpecialToken", after, typeId);
-  }
-
-  private static void writeTemplateEntry(JsonGenerator out, String kind, String id, int typeId)
-      throws IOException {
-    if (!id.isEmpty()) {
-      out.writeStartObject();
-      out.writeObjectFieldStart(kind);
-      out.writeStringField("id", id);
-      out.writeNumberField("type_id", typeId);
-      out.writeEndObject();
-      out.writeEndObject();
+    private boolean isAddedSymbol(Piece piece) {
+      return piece.type() == Type.USER_DEFINED && options.symbolsAreAdded();
     }
-  }
 
-  private int id(String token) {
-    for (int id = 0; id < model.pieces().size(); id++) {
-      if (model.pieces().get(id).text().equals(token)) {
-        return id;
+    private DummyPrefix dummyPrefix() {
+      return model.normalization().addDummyPrefix() ? options.dummyPrefix() : DummyPrefix.NEVER;
+    }
+
+    /** Pieces that are found as a whole in the normalised text. */
+    private List<String> symbols() {
+      return pieces.stream()
+          .filter(piece -> piece.type() == Type.USER_DEFINED && !options.symbolsAreAdded())
+          .map(Piece::text)
+          .sorted(Comparator.comparingInt(String::length).reversed())
+          .toList();
+    }
+
+    FastTokenizer write() {
+      return new FastTokenizer(
+          added,
+          normalizer(),
+          preTokenizer(),
+          options.template().postProcessor(ids),
+          decoder(),
+          model.algorithm() == Algorithm.BPE ? bpe() : unigram());
+    }
+
+    private Part normalizer() {
+      List<Part> steps = new ArrayList<>();
+      options.rewrites().forEach(r -> steps.add(Part.replace(r.text(), r.symbol())));
+      if (!model.normalization().characterMap().isEmpty()) {
+        steps.add(
+            Part.step(
+                "Precompiled",
+                out ->
+                    out.writeStringField(
+                        "precompiled_charsmap", model.normalization().characterMap())));
       }
+      if (model.normalization().removeExtraWhitespaces()) {
+        steps.add(Part.replaceRegex("\\A +| +\\z", ""));
+        steps.add(Part.replaceRegex(" {2,}", " "));
+      }
+      if (dummyPrefix() == DummyPrefix.EVERYWHERE) {
+        steps.add(Part.step("Prepend", out -> out.writeStringField("prepend", SPACE)));
+      }
+      if (dummyPrefix() != DummyPrefix.AT_THE_BEGINNING) {
+        steps.add(Part.replace(" ", SPACE));
+      }
+      return steps.isEmpty() ? Part.NONE : Part.sequence("normalizers", steps);
     }
-    throw new IllegalArgumentException("no piece " + token);
+
+    private Part preTokenizer() {
+      List<Part> steps = new ArrayList<>();
+      if (dummyPrefix() == DummyPrefix.AT_THE_BEGINNING) {
+        steps.add(
+            Part.step(
+                "Metaspace",
+                out -> {
+                  out.writeStringField("replacement", SPACE);
+                  out.writeStringField("prepend_scheme", "first");
+                  out.writeBooleanField("split", false);
+                }));
+      }
+      if (!symbols().isEmpty()) {
+        steps.add(
+            Part.isolate(
+                symbols().stream()
+                    .map(SentencePieceTokenizer::quoted)
+                    .collect(Collectors.joining("|"))));
+      }
+      return switch (steps.size()) {
+        case 0 -> Part.NONE;
+        case 1 -> steps.get(0);
+        default -> Part.sequence("pretokenizers", steps);
+      };
+    }
+
+    private Part decoder() {
+      List<Part> steps = new ArrayList<>();
+      steps.add(Part.replace(SPACE, " "));
+      options.rewrites().forEach(r -> steps.add(Part.replace(r.symbol(), r.text())));
+      if (model.byteFallback()) {
+        steps.add(Part.named("ByteFallback"));
+      }
+      steps.add(Part.named("Fuse"));
+      if (dummyPrefix() != DummyPrefix.NEVER) {
+        steps.add(
+            Part.step(
+                "Strip",
+                out -> {
+                  out.writeStringField("content", " ");
+                  out.writeNumberField("start", 1);
+                  out.writeNumberField("stop", 0);
+                }));
+      }
+      return Part.sequence("decoders", steps);
+    }
+
+    private String unknown() {
+      Integer at = model.ids().get(model.unknown());
+      return at == null ? "" : pieces.get(at).text();
+    }
+
+    private Part bpe() {
+      // transformers merges the pieces that it also adds as tokens; that is how runs of U+2581,
+      // which no raw text has, come about.
+      List<Merges.Merge> merges =
+          Merges.of(
+              pieces,
+              piece ->
+                  piece.type() == Type.NORMAL
+                      || (isAddedSymbol(piece) && piece.text().contains(SPACE)),
+              origin);
+      Map<String, Integer> vocabulary = new LinkedHashMap<>();
+      for (int id = 0; id < options.firstId(); id++) {
+        vocabulary.put(filler(id), id);
+      }
+      pieces.forEach(piece -> vocabulary.put(piece.text(), ids.getOrDefault(piece.text(), -1)));
+      if (hasGaps()) {
+        // The library numbers tokens beyond the vocabulary one after the other.
+        beyond().forEach((id, token) -> vocabulary.put(token.content(), id));
+      }
+      return Part.step(
+          "BPE",
+          out -> {
+            out.writeNullField("dropout");
+            writeRole(out, "unk_token", unknown());
+            out.writeNullField("continuing_subword_prefix");
+            out.writeNullField("end_of_word_suffix");
+            out.writeBooleanField("fuse_unk", true);
+            out.writeBooleanField("byte_fallback", model.byteFallback());
+            out.writeBooleanField("ignore_merges", !symbols().isEmpty());
+            out.writeObjectFieldStart("vocab");
+            for (Map.Entry<String, Integer> entry : vocabulary.entrySet()) {
+              out.writeNumberField(entry.getKey(), entry.getValue());
+            }
+            out.writeEndObject();
+            out.writeArrayFieldStart("merges");
+            for (Merges.Merge merge : merges) {
+              out.writeString(merge.left() + " " + merge.right());
+            }
+            out.writeEndArray();
+          });
+    }
+
+    private Part unigram() {
+      Map<Integer, String> names = new HashMap<>();
+      int size = options.firstId() + pieces.size();
+      if (hasGaps()) {
+        beyond().forEach((id, token) -> names.put(id, token.content()));
+        int last = beyond().lastKey();
+        if (last - size > MAX_GAP) {
+          throw new TokenizerException(
+              origin
+                  + ": an added token has the id "
+                  + last
+                  + ", but the vocabulary ends at "
+                  + (size - 1));
+        }
+        size = last + 1;
+      }
+      int total = size;
+      return Part.step(
+          "Unigram",
+          out -> {
+            out.writeNumberField(
+                "unk_id", options.firstId() + model.ids().getOrDefault(model.unknown(), 0));
+            out.writeBooleanField("byte_fallback", model.byteFallback());
+            out.writeArrayFieldStart("vocab");
+            for (int id = 0; id < total; id++) {
+              int at = id - options.firstId();
+              Piece piece = at >= 0 && at < pieces.size() ? pieces.get(at) : null;
+              out.writeStartArray();
+              out.writeString(piece == null ? names.getOrDefault(id, filler(id)) : piece.text());
+              out.writeNumber(piece == null ? NEVER : score(piece));
+              out.writeEndArray();
+            }
+            out.writeEndArray();
+          });
+    }
+
+    private double score(Piece piece) {
+      return switch (piece.type()) {
+        case NORMAL -> piece.score();
+        case USER_DEFINED -> 0;
+        default -> NEVER;
+      };
+    }
+
+    private SortedMap<Integer, AddedToken> beyond() {
+      return added.tailMap(options.firstId() + pieces.size());
+    }
+
+    private boolean hasGaps() {
+      return !beyond().isEmpty()
+          && beyond().lastKey() != options.firstId() + pieces.size() + beyond().size() - 1;
+    }
   }
 
-  private void writeDecoder(JsonGenerator out) throws IOException {
-    out.writeObjectFieldStart("decoder");
-    out.writeStringField("type", "Sequence");
-    out.writeArrayFieldStart("decoders");
-    writeReplace(out, SPACE, " ");
-    List<String> steps = new ArrayList<>();
-    if (model.byteFallback()) {
-      steps.add("ByteFallback");
-    }
-    steps.add("Fuse");
-    for (String step : steps) {
-      out.writeStartObject();
-      out.writeStringField("type", step);
-      out.writeEndObject();
-    }
-    if (model.addDummyPrefix()) {
-      out.writeStartObject();
-      out.writeStringField("type", "Strip");
-      out.writeStringField("content", " ");
-      out.writeNumberField("start", 1);
-      out.writeNumberField("stop", 0);
-      out.writeEndObject();
-    }
-    out.writeEndArray();
-    out.writeEndObject();
+  private static String filler(int id) {
+    return "<image_" + id + ">"; // ChatGLM-6B's name for the ids before its text
   }
 
-  private void writeModel(JsonGenerator out, List<Merges.Merge> merges) throws IOException {
-    out.writeObjectFieldStart("model");
-    out.writeStringField("type", "BPE");
-    out.writeNullField("dropout");
-    writeRole(out, "unk_token", model.unknown());
-    out.writeNullField("continuing_subword_prefix");
-    out.writeNullField("end_of_word_suffix");
-    out.writeBooleanField("fuse_unk", true);
-    out.writeBooleanField("byte_fallback", model.byteFallback());
-    out.writeBooleanField("ignore_merges", false);
-    out.writeObjectFieldStart("vocab");
-    for (int id = 0; id < model.pieces().size(); id++) {
-      out.writeNumberField(model.pieces().get(id).text(), id);
+  /** Escapes what has a meaning in an expression. */
+  private static String quoted(String text) {
+    StringBuilder quoted = new StringBuilder();
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (META_CHARACTERS.indexOf(c) >= 0) {
+        quoted.append('\\');
+      }
+      quoted.append(c);
     }
-    out.writeEndObject();
-    out.writeArrayFieldStart("merges");
-    for (Merges.Merge merge : merges) {
-      out.writeString(merge.left() + " " + merge.right());
-    }
-    out.writeEndArray();
-    out.writeEndObject();
+    return quoted.toString();
   }
 }

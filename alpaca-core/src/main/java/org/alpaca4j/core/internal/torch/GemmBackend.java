@@ -135,9 +135,13 @@ public final class GemmBackend {
         TorchProgram program =
             TorchProgram.load(Device.cpu(), GemmBackend.class, Map.of(), "gemm.py")) {
       NDArray x =
-          Tensors.cast(manager, manager.randomNormal(0, 1, new Shape(ROWS, DEPTH), DataType.FLOAT32), dtype);
+          Tensors.cast(
+              manager, manager.randomNormal(0, 1, new Shape(ROWS, DEPTH), DataType.FLOAT32), dtype);
       NDArray w =
-          Tensors.cast(manager, manager.randomNormal(0, 1, new Shape(COLUMNS, DEPTH), DataType.FLOAT32), dtype);
+          Tensors.cast(
+              manager,
+              manager.randomNormal(0, 1, new Shape(COLUMNS, DEPTH), DataType.FLOAT32),
+              dtype);
       double plain = seconds(program, "multiply", x, w);
       double wide = seconds(program, "multiply_wide", x, w);
       boolean widens = wide < plain;

@@ -148,6 +148,13 @@ public final class Tensors {
     }
   }
 
+  /** Returns whether no element of a one-dimensional array is infinite or not a number. */
+  public static boolean isFinite(NDArray array) {
+    try (NDArray result = Holder.PROGRAM.callForOne(array.getManager(), "is_finite", array)) {
+      return result.getFloat() != 0;
+    }
+  }
+
   /** Sets all elements to 0. */
   public static void zero(NDArray array) {
     Holder.PROGRAM.run("zero", array);
@@ -162,8 +169,8 @@ public final class Tensors {
   }
 
   /**
-   * Copies a matrix into one with more rows, converting the dtype; each further row becomes the
-   * mean of the copied ones.
+   * Copies a matrix into one with more rows, or a vector into a longer one, converting the dtype;
+   * each further row or element becomes the mean of the copied ones.
    */
   public static void copyGrowing(NDArray target, NDArray source) {
     Holder.PROGRAM.run("copy_growing", target, source);

@@ -29,16 +29,16 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Any ATen operator can be used in a program, in any dtype; DJL's own operators cover neither
  * bf16 nor attention. A method takes tensors ({@link NDArray}) and lists of tensors ({@code
- * NDArray[]}), possibly empty, and returns a tensor, a list or a tuple of tensors. Numbers that do not change are
- * the program's constants; numbers that do are passed as tensors of one element.
+ * NDArray[]}), possibly empty, and returns a tensor, a list or a tuple of tensors. Numbers that do
+ * not change are the program's constants; numbers that do are passed as tensors of one element.
  *
  * <p>Text: free functions stand at the left margin and are called as {@code __torch__.name(...)};
  * everything from the line {@code # methods} on is the body of the module class, indented by two.
  * Grad mode is per thread and on by default: a method that a caller may call from any thread begins
  * with {@code torch.set_grad_enabled(False)}.
  *
- * <p>Thread-safe. The names of the arrays passed are overwritten: DJL carries the structure of a call
- * in them.
+ * <p>Thread-safe. The names of the arrays passed are overwritten: DJL carries the structure of a
+ * call in them.
  */
 public final class TorchProgram implements AutoCloseable {
   private static final String METHODS = "# methods\n";
@@ -199,7 +199,9 @@ public final class TorchProgram implements AutoCloseable {
 
     String entry() {
       StringBuilder text = new StringBuilder();
-      text.append("\n  def %s(self, t: List[Tensor], lengths: Tensor) -> %s:\n".formatted(entryName(), result));
+      text.append(
+          "\n  def %s(self, t: List[Tensor], lengths: Tensor) -> %s:\n"
+              .formatted(entryName(), result));
       List<String> arguments = new ArrayList<>();
       String at = "0";
       int alone = 0;
@@ -253,7 +255,13 @@ public final class TorchProgram implements AutoCloseable {
         }
       } else {
         throw refusal(
-            method, "argument " + i + " must be a " + (isList ? "list" : "tensor") + ", not " + arguments[i]);
+            method,
+            "argument "
+                + i
+                + " must be a "
+                + (isList ? "list" : "tensor")
+                + ", not "
+                + arguments[i]);
       }
     }
     if (inputs.isEmpty()) {
@@ -285,8 +293,7 @@ public final class TorchProgram implements AutoCloseable {
   /** On the CPU, as reading them elsewhere would wait for the device. */
   private NDArray lengths(List<Long> values) {
     return lengths.computeIfAbsent(
-        values,
-        key -> numbers.create(key.stream().mapToLong(Long::longValue).toArray()));
+        values, key -> numbers.create(key.stream().mapToLong(Long::longValue).toArray()));
   }
 
   private IllegalArgumentException refusal(String method, String why) {

@@ -169,6 +169,7 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
       part = __torch__.part(part)
       scale = scale ** 0.5
       k6 = k6 * scale
+    v = v.to(__torch__.products_in(v, mode))
     before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
@@ -181,32 +182,34 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
       out[:, :, a:b].copy_(y.view([q.size(0), q.size(1), b - a, q.size(3)]))
     return out
 
-  def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor, context: int, scale: float, window: int, softcap: float, dq: Tensor) -> Tuple[Tensor, Tensor]:
+  def product_attention_backward(self, do: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor, context: int, scale: float, window: int, softcap: float, mode: int, dq: Tensor) -> Tuple[Tensor, Tensor]:
     """Writes q's gradient; returns those of k and v, fp32. Probabilities are computed again."""
     wide = __torch__.wide(k.dtype)
     k6 = k.to(wide)
     dk = torch.zeros(k.shape, dtype=wide, device=k.device)
     dv = torch.zeros(v.shape, dtype=wide, device=v.device)
+    dtype = __torch__.products_in(v, mode)
+    k, v = k.to(dtype), v.to(dtype)
     before = k.size(1) - q.size(2)
     cuts = self.blocks(q.size(2))
     for i in range(len(cuts) - 1):
       a, b = cuts[i], cuts[i + 1]
       s, e = __torch__.first_key(before + a, window), max(before + b, context)
       q6 = __torch__.grouped(q[:, :, a:b], wide).mul_(scale)
-      d = __torch__.grouped(do[:, :, a:b], do.dtype)
+      d = __torch__.grouped(do[:, :, a:b], dtype)
       seen = __torch__.seen_by(mask, before + a, b - a, s, e, context)
       p = __torch__.scores(q6, k6[:, s:e], softcap)
       slope = p
       if softcap > 0.0:
         slope = torch.rsub((p / softcap).pow_(2), 1.0)
       p = __torch__.probabilities(p, seen, bias[:, s:e])
-      dv[:, s:e].add_(torch.bmm(p.to(v.dtype).transpose(1, 2), d))
+      dv[:, s:e].add_(torch.bmm(p.to(dtype).transpose(1, 2), d))
       dp = torch.bmm(d, v[:, s:e].transpose(1, 2)).to(wide)
       ds = torch._softmax_backward_data(dp, p, 2, wide, grad_input=dp)
       if softcap > 0.0:
         ds.mul_(slope)
-      ds = ds.to(k.dtype)
-      dk[:, s:e].add_(torch.bmm(ds.transpose(1, 2), q6.to(k.dtype)))
+      ds = ds.to(dtype)
+      dk[:, s:e].add_(torch.bmm(ds.transpose(1, 2), q6.to(dtype)))
       y = torch.bmm(ds, k[:, s:e]).mul_(scale)
       dq[:, :, a:b].copy_(y.view([q.size(0), q.size(1), b - a, q.size(3)]))
     return dk, dv
@@ -227,7 +230,8 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
       ks, vs = __torch__.seen(k, span), __torch__.seen(v, span)
       os = __torch__.queries_of(by_head[start:end], kv_heads)
       if self.flash(ks.size(1), softcap, bias, context):
-        o, lse = __torch__.flash_attention(qs, ks, vs, scale, window)
+        dtype = __torch__.products_in(vs, mode)
+        o, lse = __torch__.flash_attention(qs.to(dtype), ks.to(dtype), vs.to(dtype), scale, window)
         os.copy_(o)
         result.append(lse)
       else:
@@ -235,7 +239,7 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
         result.append(torch.empty([0], dtype=6, device=out.device))
     return result
 
-  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, dqkv: Tensor) -> Tensor:
+  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, mode: int, dqkv: Tensor) -> Tensor:
     """Gradient of the rotated qkv, into dqkv of its shape; do and out [tokens, heads * head_dim]."""
     tokens = qkv.size(0)
     q, k, v = qkv.view([tokens, -1, head_dim]).split([heads, kv_heads, kv_heads], dim=1)
@@ -254,10 +258,12 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
       gq, dos = __torch__.queries_of(dq[start:end], kv_heads), __torch__.queries_of(do[start:end], kv_heads)
       if self.flash(ks.size(1), softcap, bias, context):
         os = __torch__.queries_of(out[start:end], kv_heads)
-        a, b, c = __torch__.flash_attention_backward(dos, qs, ks, vs, os, lse[i], scale, window)
+        dtype = __torch__.products_in(vs, mode)
+        a, b, c = __torch__.flash_attention_backward(
+            dos.to(dtype), qs.to(dtype), ks.to(dtype), vs.to(dtype), os.to(dtype), lse[i], scale, window)
         gq.copy_(a)
       else:
-        b, c = self.product_attention_backward(dos, qs, ks, vs, mask, bias, context, scale, window, softcap, gq)
+        b, c = self.product_attention_backward(dos, qs, ks, vs, mask, bias, context, scale, window, softcap, mode, gq)
       __torch__.add_to_seen(dk6, span, b)
       __torch__.add_to_seen(dv6, span, c)
     dk.copy_(dk6)

@@ -5,15 +5,26 @@
 
 
 # methods
-  def forward(self, x: Tensor, layer: Tensor, mode: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> Tensor:
-    """One layer; nothing is kept for a backward pass."""
-    torch.set_grad_enabled(False)
-    i, tokens = int(layer), x.size(0)
+  def forward_results(self, x: Tensor, i: int, mode: int, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> List[Tensor]:
+    tokens = x.size(0)
     segments, chosen, bias = batch
     kept = torch.empty([tokens * (self.kept_widths[self.kinds[i]] - x.size(1))], dtype=x.dtype, device=x.device)
     scratch = torch.empty([tokens * self.scratch_widths[self.kinds[i]]], dtype=x.dtype, device=x.device)
     z = torch.empty([chosen.size(0) if chosen.numel() > 0 else tokens, x.size(1)], dtype=x.dtype, device=x.device)
-    return self.any_forward(i, x, segments, chosen, bias, cos, sin, weights, int(mode), kept, scratch, z)[0]
+    return self.any_forward(i, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
+
+  def forward(self, x: Tensor, layer: Tensor, mode: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> Tensor:
+    """One layer; nothing is kept for a backward pass."""
+    torch.set_grad_enabled(False)
+    return self.forward_results(x, int(layer), int(mode), batch, cos, sin, weights)[0]
+
+  def forward_routing(self, x: Tensor, layer: Tensor, mode: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> List[Tensor]:
+    """As `forward`, with what a layer of experts' `route` returned behind the output."""
+    torch.set_grad_enabled(False)
+    i = int(layer)
+    results = self.forward_results(x, i, int(mode), batch, cos, sin, weights)
+    first = 1 + self.states[self.kinds[i]]
+    return results[:1] + results[first:first + 2]
 
   def forward_keeping(self, x: Tensor, layer: Tensor, mode: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], kept: Tensor, scratch: Tensor) -> List[Tensor]:
     """One layer. Writes what the backward pass wants into `kept`; returns the output, which lies in there, and what else

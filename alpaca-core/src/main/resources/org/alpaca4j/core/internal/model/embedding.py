@@ -48,13 +48,3 @@
     if self.embedding_scale != 1.0:
       dx = dx * torch.tensor(self.embedding_scale, dtype=dx.dtype, device=dx.device)
     return dtokens.index_add_(0, ids, dx.to(dtokens.dtype))
-
-  def rotary_tables(self, positions: Tensor, frequencies: Tensor, scale: Tensor, like: Tensor) -> Tuple[Tensor, Tensor]:
-    """As the function of positions.py."""
-    torch.set_grad_enabled(False)
-    return __torch__.rotary(positions, frequencies, scale, like)
-
-  def alibi_biases(self, slopes: Tensor, positions: Tensor) -> Tensor:
-    """As the function of positions.py."""
-    torch.set_grad_enabled(False)
-    return __torch__.alibi(slopes, positions, self.alibi_rounded, self.alibi_scale)

@@ -116,3 +116,18 @@ def open_gate_backward(dout: Tensor, y: Tensor, h: Tensor, gate: Tensor, dgate: 
 
 
 # methods
+  def balance(self, counts: Tensor, factor: Tensor, p: List[Tensor], chosen: List[Tensor]) -> Tuple[Tensor, Tensor]:
+    """The auxiliary loss that spreads tokens over experts (Shazeer et al. 2017; Fedus et al. 2021), as transformers has it:
+    experts * sum_e f_e P_e, with f_e the choices of expert e and P_e its probabilities, both per token and over all layers
+    together; and `factor` times its gradient with respect to any layer's p [tokens, experts]. counts [tokens]: how many
+    tokens of the examples each stands for."""
+    torch.set_grad_enabled(False)
+    experts, n = p[0].size(1), counts.to(7)
+    f = torch.zeros([experts], dtype=7, device=counts.device)
+    mean = torch.zeros_like(f)
+    for i in range(len(p)):
+      f.index_add_(0, chosen[i].reshape([-1]), n.unsqueeze(1).expand(chosen[i].shape).reshape([-1]))
+      mean.add_((p[i] * n.unsqueeze(1)).sum([0]))
+    total = n.sum() * len(p)
+    loss = (f * mean).sum([0], True) * experts / (total * total)
+    return loss, (n.unsqueeze(1) * f * (factor * experts / (total * total))).to(p[0].dtype)

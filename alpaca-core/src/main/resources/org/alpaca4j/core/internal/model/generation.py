@@ -180,8 +180,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     torch.set_grad_enabled(False)
     return torch.log_softmax(logits, 1)
 
-  def biased_mask(self, mask: Tensor, slopes: Tensor, positions: Tensor, kv_heads: Tensor) -> Tensor:
-    """The mask [rows, 1, 1, capacity] with biases of the keys' positions [rows, capacity]."""
+  def biased_mask(self, mask: Tensor, biases: Tensor, kv_heads: Tensor) -> Tensor:
+    """The mask [rows, 1, 1, capacity] with biases of the keys' positions [rows, heads, capacity]."""
     torch.set_grad_enabled(False)
-    biases = self.alibi_biases(slopes, positions)
     return (mask + biases.unflatten(1, [int(kv_heads), -1])).to(mask.dtype)

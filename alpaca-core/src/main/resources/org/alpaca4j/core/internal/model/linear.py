@@ -28,26 +28,38 @@ def widens(x: Tensor, weight: Tensor, mode: int) -> bool:
     return x.dtype != weight.dtype or (mode == 2 and x.dtype != 6 and x.dtype != 7)
 
 
+def products_in(x: Tensor, mode: int) -> int:
+    """The dtype in which products of x are computed, where it is no weight's."""
+    return 6 if mode == 2 and x.dtype != 7 else x.dtype
+
+
 def wide_rows(weight: Tensor) -> int:
-    """Rows of a matrix that are widened at once: 4 M elements."""
-    return max(1, 4194304 // weight.size(1))
+    """Rows of a matrix that are widened at once: 1 M elements, so that they stay in the cache."""
+    return max(1, 1048576 // weight.size(1))
 
 
-def linear(x: Tensor, weight: Tensor, mode: int, out: Tensor) -> Tensor:
-    """out = x weight^T. oneDNN adds up all of a row's products one after the other, which loses more of fp32. In parts
-    (EXACT) its results are MKL's."""
-    if __torch__.widens(x, weight, mode):
-        x6 = x.to(6)
-        rows = __torch__.wide_rows(weight)
-        for start in range(0, weight.size(0), rows):
-            out[:, start:start + rows].copy_(torch.mm(x6, weight[start:start + rows].to(6).t()))
-        return out
+def products(x: Tensor, weight: Tensor, exact: bool, out: Tensor) -> Tensor:
+    """out = x weight^T of one dtype. oneDNN adds up all of a row's products one after the other, which loses more of fp32. In
+    parts (`exact`) its results are MKL's."""
     depth = x.size(1)
-    step = __torch__.part(depth) if mode == 1 and x.dtype == 6 else depth
+    step = __torch__.part(depth) if exact and x.dtype == 6 else depth
     torch.mm(x[:, :step], weight[:, :step].t(), out=out)
     for start in range(step, depth, step):
         end = min(start + step, depth)
         torch.addmm(out, x[:, start:end], weight[:, start:end].t(), out=out)
+    return out
+
+
+def linear(x: Tensor, weight: Tensor, mode: int, out: Tensor) -> Tensor:
+    """out = x weight^T."""
+    if not __torch__.widens(x, weight, mode):
+        return __torch__.products(x, weight, mode == 1, out)
+    x6 = x.to(6)
+    rows = __torch__.wide_rows(weight)
+    for start in range(0, weight.size(0), rows):
+        part = weight[start:start + rows].to(6)
+        y = torch.empty([x.size(0), part.size(0)], dtype=6, device=x.device)
+        out[:, start:start + rows].copy_(__torch__.products(x6, part, mode == 1, y))
     return out
 
 

@@ -78,12 +78,20 @@
     return target.copy_(source)
 
   def copy_growing(self, target: Tensor, source: Tensor) -> Tensor:
-    """Copies the rows of a matrix; the target's further rows become their mean."""
+    """Copies the rows of a matrix, or the elements of a vector; the target's further ones become their mean."""
     torch.set_grad_enabled(False)
     rows = source.size(0)
     target[:rows].copy_(source)
-    target[rows:].copy_(source.to(6).mean([0], keepdim=True).expand([target.size(0) - rows, target.size(1)]))
+    target[rows:].copy_(source.to(6).mean([0], keepdim=True))
     return target
+
+  def is_finite(self, x: Tensor) -> Tensor:
+    """1 if all elements [n] are finite, else 0; 4 M of them at once."""
+    torch.set_grad_enabled(False)
+    for start in range(0, x.size(0), 4194304):
+      if not bool(torch.isfinite(x[start:start + 4194304]).all()):
+        return torch.zeros([1])
+    return torch.ones([1])
 
   def zero(self, x: Tensor) -> Tensor:
     torch.set_grad_enabled(False)

@@ -32,7 +32,7 @@ class DecoderProgramTest {
         name.equals("llama")
             ? SmallDecoders.describe("llama")
             : RandomDecoder.everythingElse().build();
-    String text = new DecoderProgram(decoder).layerText();
+    String text = new DecoderProgram(decoder).layerText(true, true);
     Path file = TEXTS.resolve(name + ".py");
     if (System.getProperty("programs", "").equals("write")) {
       Files.createDirectories(TEXTS);
@@ -59,7 +59,9 @@ class DecoderProgramTest {
     long[] kinds = (long[]) gemma.constants().get("kinds");
     assertThat(Arrays.copyOf(kinds, 5)).containsOnly(0);
     assertThat(kinds[5]).isEqualTo(1); // of another rotary embedding
-    assertThat(gemma.layerText()).contains("def backward_1(").doesNotContain("def backward_2(");
+    assertThat(gemma.layerText(true, true))
+        .contains("def backward_1(")
+        .doesNotContain("def backward_2(");
 
     DecoderProgram mistral = new DecoderProgram(SmallDecoders.describe("qwen2"));
     assertThat((long[]) mistral.constants().get("windows")).containsExactly(0, 3);
@@ -72,7 +74,7 @@ class DecoderProgramTest {
       assertThat(TorchProgram.read(DecoderProgram.class, block)).contains("\n# methods\n");
     }
     for (Map.Entry<String, DecoderDescription> decoder : SmallDecoders.all().entrySet()) {
-      assertThat(new DecoderProgram(decoder.getValue()).layerText())
+      assertThat(new DecoderProgram(decoder.getValue()).layerText(true, true))
           .as(decoder.getKey())
           .contains("def any_forward(", "def any_backward(", "def any_step(");
     }

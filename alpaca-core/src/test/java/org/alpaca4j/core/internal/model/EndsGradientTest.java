@@ -186,7 +186,7 @@ class EndsGradientTest {
     constants.put("block", 3L);
     constants.put("loss_rows", 2L);
     constants.put("packed", TorchProgram.State.PACKED_MATRICES);
-    program = text.load(Device.cpu(), constants);
+    program = text.load(Device.cpu(), DecoderProgram.Purpose.TRAINING, constants);
     List<UnitLayout> units = DecoderLayout.units(description, text);
     return units.get(head ? units.size() - 1 : 0);
   }

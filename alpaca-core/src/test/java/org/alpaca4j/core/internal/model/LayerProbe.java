@@ -85,7 +85,16 @@ final class LayerProbe implements AutoCloseable {
     constants.put("block", 3L);
     constants.put("loss_rows", 2L);
     constants.put("packed", TorchProgram.State.PACKED_MATRICES);
-    program = text.load(Device.cpu(), constants, "probe.py");
+    constants.putAll(text.constants());
+    List<String> texts = new ArrayList<>();
+    for (String block : DecoderProgram.BLOCKS) {
+      texts.add(TorchProgram.read(DecoderProgram.class, block));
+    }
+    for (String file : List.of("loss.py", "decoder.py", "packing.py", "probe.py")) {
+      texts.add(TorchProgram.read(DecoderProgram.class, file));
+    }
+    texts.add("# methods\n" + text.layerText(true, true));
+    program = TorchProgram.load(Device.cpu(), "layer", constants, texts);
     width = description.hiddenSize();
     kind = (int) ((long[]) text.constants().get("kinds"))[layer];
     examples = manager.newSubManager();
