@@ -146,7 +146,8 @@ public final class CausalLm implements AutoCloseable {
      * and hidden states. So a checkpoint published in that very format computes what it computes
      * with fp32 weights; any other is rounded. Evaluation takes a little longer. Generation on a
      * CPU makes a second copy of the matrices, of 16 bits too, after a few tokens, and then is as
-     * fast as with fp32 weights.
+     * fast as with fp32 weights; elsewhere each token widens all of them, so that {@link
+     * #precision} of {@link Precision#BFLOAT16} is the better choice there.
      *
      * <p>A model to be trained wants fp32 weights. {@link #save(Path)} writes the format held.
      */

@@ -13,11 +13,13 @@ import org.alpaca4j.core.internal.model.TrainedParameters.Run;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.model.UnitTensors;
 import org.alpaca4j.core.internal.model.WeightStore;
+import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 
 /** AdamW over fp32 parameters, unit by unit; weight decay on matrices only. */
 final class AdamW implements AutoCloseable {
   private final NDManager manager;
+  private final NDManager cpu = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE);
   private final SftConfig config;
   private final TrainedParameters trained;
   private final List<NDArray[]> parameters = new ArrayList<>();
@@ -81,7 +83,7 @@ final class AdamW implements AutoCloseable {
       gradientFactor,
       decayed
     };
-    try (NDArray numbers = manager.create(settings).toDevice(Device.cpu(), false)) {
+    try (NDArray numbers = cpu.create(settings)) {
       program.run(
           "adamw",
           parameters.get(unit),
@@ -110,6 +112,7 @@ final class AdamW implements AutoCloseable {
 
   @Override
   public void close() {
+    cpu.close();
     manager.close();
   }
 }

@@ -38,10 +38,10 @@ final class Gradients implements AutoCloseable {
     this.program = program;
     int last = trained.units() - 1;
     for (int i = 0; i <= last; i++) {
-      boolean inWorkspace = workspace != null && i > 0 && i < last && i >= trained.first();
+      boolean runsBackward = i >= Math.max(1, trained.first()) && i < last;
       UnitLayout layout = trained.gradients(i);
       UnitTensors unit =
-          inWorkspace
+          workspace != null && runsBackward
               ? workspace.gradients(manager, i - 1, layout)
               : UnitTensors.empty(manager, layout, DType.F32, DType.F32);
       units.add(unit);

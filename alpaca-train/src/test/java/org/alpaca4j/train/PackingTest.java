@@ -14,6 +14,7 @@ import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.UnitLayout;
+import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
@@ -79,21 +80,22 @@ class PackingTest {
         TorchProgram program =
             TorchProgram.load(
                 manager.getDevice(), SftTrainer.class, Map.of("chunk", 1000L), "optimizer.py");
-        ModelPass pass = new ModelPass(Internals.loaded(model), DType.F32, 64)) {
+        WeightStore store = WeightStore.of(Internals.loaded(model), DType.F32, parameter -> true);
+        ModelPass pass = new ModelPass(Internals.loaded(model), store, 64)) {
       LoadedModel loaded = Internals.loaded(model);
       List<UnitLayout> units = loaded.decoder().units();
       Workspace workspace =
-          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
-      Gradients together = new Gradients(manager, units, workspace, program);
-      double loss = pass.forwardBackward(packed, scale, workspace, together, false);
+          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, store, true);
+      Gradients together = new Gradients(manager, store.trained(), workspace, program);
+      double loss =
+          pass.forwardBackward(packed, scale, 0, workspace, together, false).crossEntropy();
 
-      Workspace other =
-          new Workspace(manager, loaded.decoder(), packed.tokens(), 8, DType.F32, true);
-      Gradients oneByOne = new Gradients(manager, units, null, program);
+      Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), 8, store, true);
+      Gradients oneByOne = new Gradients(manager, store.trained(), null, program);
       double sum = 0;
       boolean accumulate = false;
       for (PackedBatch batch : alone) {
-        sum += pass.forwardBackward(batch, scale, other, oneByOne, accumulate);
+        sum += pass.forwardBackward(batch, scale, 0, other, oneByOne, accumulate).crossEntropy();
         accumulate = true;
       }
 

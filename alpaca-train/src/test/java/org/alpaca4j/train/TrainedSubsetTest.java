@@ -23,6 +23,7 @@ import org.alpaca4j.core.internal.model.UnitTensors;
 import org.alpaca4j.core.internal.torch.TorchProgram;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -95,12 +96,12 @@ class TrainedSubsetTest {
     return weights;
   }
 
-  static Stream<SftConfig> configs() {
+  static Stream<Named<SftConfig>> configs() {
     return Stream.of(
-        config().build(),
-        config().activationRecomputation(true).build(),
-        config().precision(Precision.BFLOAT16).build(),
-        config().batchSize(4).gradientAccumulationSteps(2).build());
+        Named.of("fp32", config().build()),
+        Named.of("recomputing", config().activationRecomputation(true).build()),
+        Named.of("bf16", config().precision(Precision.BFLOAT16).build()),
+        Named.of("accumulating", config().batchSize(4).gradientAccumulationSteps(2).build()));
   }
 
   @ParameterizedTest

@@ -79,13 +79,12 @@ final class LayerProbe implements AutoCloseable {
     this.layer = layer;
     text = new DecoderProgram(description);
     layout = DecoderLayout.units(description, text).get(1 + layer);
-    Map<String, Object> constants = new HashMap<>();
+    Map<String, Object> constants = new HashMap<>(text.constants());
     constants.put("cpu_kernel", kernel);
     constants.put("longest_by_products", 0L);
     constants.put("block", 3L);
     constants.put("loss_rows", 2L);
     constants.put("packed", TorchProgram.State.PACKED_MATRICES);
-    constants.putAll(text.constants());
     List<String> texts = new ArrayList<>();
     for (String block : DecoderProgram.BLOCKS) {
       texts.add(TorchProgram.read(DecoderProgram.class, block));

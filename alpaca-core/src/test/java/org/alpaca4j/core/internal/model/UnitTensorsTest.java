@@ -128,7 +128,7 @@ class UnitTensorsTest {
   @Test
   void matricesMayLieInATensorThatIsThereAlready() {
     NDArray room = Tensors.zeros(scope, 10, DType.F32);
-    try (UnitTensors unit = UnitTensors.over(scope, LAYOUT, room)) {
+    try (UnitTensors unit = UnitTensors.over(scope, LAYOUT, room, DType.F32)) {
       Fill.with(unit.argument("qk"), 5);
       assertThat(unit.flat(UnitLayout.PLAIN).getShape()).isEqualTo(new Shape(5));
     }

@@ -35,6 +35,9 @@
     z.add_(x_chosen, alpha=2.0)
     return [z, heads[:, 4:6], heads[:, 6:], p, experts] + segment_extras
 
+  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
+
   def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
     d_attention_norm_weight, d_attention_norm_bias, d_qkv_weight, d_qkv_bias, d_query_norm_weight, d_query_norm_bias, d_key_norm_weight, d_key_norm_bias, d_output_weight, d_output_bias, d_router, d_expert_in_weight, d_expert_out_weight, d_shared_in_weight, d_shared_in_bias, d_shared_out_weight, d_shared_out_bias, d_shared_gate = gradients
@@ -74,7 +77,7 @@
     __torch__.add_bias_gradient(d_output_bias, d_projected, beta)
     d_attended_chosen = __torch__.linear_backward(d_projected, output_weight, mode, __torch__.buffer(scratch, 40, rows, 32, tokens))
     d_attended = __torch__.put_back(d_attended_chosen, chosen, tokens)
-    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, __torch__.buffer(scratch, 72, tokens, 64, tokens))
+    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, mode, __torch__.buffer(scratch, 72, tokens, 64, tokens))
     dheads = d_qkv.view([tokens, 8, 8])
     before = unnormed.view([tokens, 6, 8])
     __torch__.norm_heads_backward(dheads[:, :4], before[:, :4], query_norm_weight, d_query_norm_weight, d_query_norm_bias, 0.001, True, True, beta)
@@ -88,6 +91,9 @@
     d_x = __torch__.layer_norm_backward(d_attention_in, x, mean_attention_in, inverse_attention_in, attention_norm_weight, attention_norm_bias, d_attention_norm_weight, d_attention_norm_bias, beta, torch.empty_like(x))
     d_x.add_(__torch__.put_back(d_x_chosen, chosen, tokens))
     return d_x
+
+  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def step_0(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
@@ -117,12 +123,6 @@
     x_chosen = x
     z.add_(x_chosen, alpha=2.0)
     return z
-
-  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
-    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
-
-  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
-    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def any_step(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     return self.step_0(layer, slot, x, columns, column, past, hidden, mask, cos, sin, weights, eps, activated)

@@ -19,6 +19,9 @@
     z.add_(y)
     return [z, heads[:, 4:6], heads[:, 6:]] + segment_extras
 
+  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
+
   def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
     attention_norm_weight, qkv_weight, output_weight, mlp_norm_weight, mlp_in_weight, mlp_out_weight = weights
     d_attention_norm_weight, d_qkv_weight, d_output_weight, d_mlp_norm_weight, d_mlp_in_weight, d_mlp_out_weight = gradients
@@ -44,7 +47,7 @@
     __torch__.add_weight_gradient(d_output_weight, d_y, attended_chosen, mode, beta)
     d_attended_chosen = __torch__.linear_backward(d_y, output_weight, mode, __torch__.buffer(scratch, 32, rows, 32, tokens))
     d_attended = __torch__.put_back(d_attended_chosen, chosen, tokens)
-    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, __torch__.buffer(scratch, 64, tokens, 64, tokens))
+    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, mode, __torch__.buffer(scratch, 64, tokens, 64, tokens))
     dheads = d_qkv.view([tokens, 8, 8])
     __torch__.rotate_(dheads[:, :6], cos[0], sin[0], 0, False, -1.0)
     inverse_attention_in = __torch__.inverse_rms(x, 1.0E-6)
@@ -55,6 +58,9 @@
     d_x = __torch__.rms_norm_backward(d_attention_in, n_attention_in, inverse_attention_in, attention_norm_weight, d_attention_norm_weight, beta, torch.empty_like(x))
     d_x.add_(__torch__.put_back(d_y, chosen, tokens))
     return d_x
+
+  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def step_0(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     attention_norm_weight, qkv_weight, output_weight, mlp_norm_weight, mlp_in_weight, mlp_out_weight = weights
@@ -73,12 +79,6 @@
     z = self.linear_step(mlp_active, slot + 3, mlp_out_weight)
     z.add_(y)
     return z
-
-  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
-    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
-
-  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
-    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def any_step(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     return self.step_0(layer, slot, x, columns, column, past, hidden, mask, cos, sin, weights, eps, activated)
