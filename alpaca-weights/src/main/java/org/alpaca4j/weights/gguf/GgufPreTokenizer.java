@@ -78,8 +78,7 @@ enum GgufPreTokenizer {
             + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
             + "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*"
             + SPACES;
-    static final String BLOOM =
-        " ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+";
+    static final String BLOOM = " ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+";
     static final String TEKKEN = cased("", "|\\p{N}");
     static final String GPT4O = cased(CONTRACTIONS + "?", "|\\p{N}{1,3}");
 

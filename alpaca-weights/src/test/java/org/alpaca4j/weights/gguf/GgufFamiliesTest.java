@@ -77,13 +77,11 @@ class GgufFamiliesTest {
     cases.put("ernie4_5", tiny("ernie4_5"));
     cases.put("falcon 7b", falcon().field("multi_query", true));
     cases.put("falcon 40b", falcon().field("num_kv_heads", 2));
-    cases.put(
-        "falcon 11b", falcon().field("num_kv_heads", 2).field("num_ln_in_parallel_attn", 1));
+    cases.put("falcon 11b", falcon().field("num_kv_heads", 2).field("num_ln_in_parallel_attn", 1));
     cases.put("falcon rw", falcon().field("multi_query", false));
     cases.put("gemma", tiny("gemma").headDim(32));
     cases.put(
-        "gemma2",
-        tiny("gemma2").field("query_pre_attn_scalar", 16).field("sliding_window", 32));
+        "gemma2", tiny("gemma2").field("query_pre_attn_scalar", 16).field("sliding_window", 32));
     cases.put(
         "gemma2 pattern",
         tiny("gemma2")
@@ -107,8 +105,7 @@ class GgufFamiliesTest {
     cases.put("glm4", tiny("glm4").headDim(32));
     cases.put("gpt2", plain("gpt2"));
     cases.put("gptneox", plain("gpt_neox").field("rotary_pct", 0.25));
-    cases.put(
-        "gptneox sequential", plain("gpt_neox").field("use_parallel_residual", false));
+    cases.put("gptneox sequential", plain("gpt_neox").field("use_parallel_residual", false));
     cases.put(
         "granite",
         tiny("granite")
@@ -177,10 +174,7 @@ class GgufFamiliesTest {
 
   private Path write(ModelConfig config) {
     return TinyModel.write(
-        folder.resolve("source"),
-        config,
-        DType.F32,
-        TinyModel.byteLevel(GgufPreTokenizer.GPT2));
+        folder.resolve("source"), config, DType.F32, TinyModel.byteLevel(GgufPreTokenizer.GPT2));
   }
 
   private Path export(Path source, GgufType type) {
@@ -191,8 +185,7 @@ class GgufFamiliesTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("families")
-  void writesTheNamesAndKeysOfItsArchitecture(String name, ModelConfig config)
-      throws IOException {
+  void writesTheNamesAndKeysOfItsArchitecture(String name, ModelConfig config) throws IOException {
     Map<String, Set<String>> constants = constants();
     String architecture = name.split(" ")[0];
 
@@ -340,13 +333,12 @@ class GgufFamiliesTest {
     UnaryOperator<ModelConfig.Builder> same = config -> config;
     return Stream.of(
         refused("opt", same, "opt", "llama.cpp has no such model", "phi3"),
-        refused("gptj", config -> config.field("rotary_dim", 8), "gptj", "llama.cpp has no such model"),
         refused(
-            "falcon",
-            config -> config.field("bias", false).field("alibi", true),
-            "ALiBi"),
+            "gptj", config -> config.field("rotary_dim", 8), "gptj", "llama.cpp has no such model"),
+        refused("falcon", config -> config.field("bias", false).field("alibi", true), "ALiBi"),
         refused("falcon", config -> config.field("parallel_attn", false), "parallel_attn"),
-        refused("qwen3", config -> config.attentionBias(true), "a bias of queries, keys and values"),
+        refused(
+            "qwen3", config -> config.attentionBias(true), "a bias of queries, keys and values"),
         refused("gpt_neox", config -> config.attentionBias(false), "no bias", "needs"),
         refused("gpt_neox", config -> config.tieWordEmbeddings(true), "tie_word_embeddings"),
         refused("gemma", config -> config.tieWordEmbeddings(false), "a head of its own"),
@@ -355,8 +347,7 @@ class GgufFamiliesTest {
         refused("qwen2", config -> config.headDim(32), "head_dim 32"),
         refused(
             "llama", config -> config.field("partial_rotary_factor", 0.5), "partial_rotary_factor"),
-        refused(
-            "smollm3", config -> config.field("no_rope_layers", List.of(0, 1)), "layers[0]"),
+        refused("smollm3", config -> config.field("no_rope_layers", List.of(0, 1)), "layers[0]"),
         refused("cohere", config -> config.field("use_qk_norm", true), "headNorm"),
         refused("phi", config -> config.field("qk_layernorm", true), "headNorm"),
         refused(
