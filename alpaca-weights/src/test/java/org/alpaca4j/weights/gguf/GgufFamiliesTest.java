@@ -345,8 +345,7 @@ class GgufFamiliesTest {
         refused("gemma2", same, "layers[0].attention.scale 0.0625", "0.25"),
         refused("baichuan", same, "2 layers", "32 (rotary) or 40 (ALiBi)"),
         refused("qwen2", config -> config.headDim(32), "head_dim 32"),
-        refused(
-            "llama", config -> config.field("partial_rotary_factor", 0.5), "partial_rotary_factor"),
+        refused("qwen", config -> config.field("rotary_pct", 0.5), "partial_rotary_factor"),
         refused("smollm3", config -> config.field("no_rope_layers", List.of(0, 1)), "layers[0]"),
         refused("cohere", config -> config.field("use_qk_norm", true), "headNorm"),
         refused("phi", config -> config.field("qk_layernorm", true), "headNorm"),
@@ -367,7 +366,7 @@ class GgufFamiliesTest {
 
   private static Arguments refused(
       String family, UnaryOperator<ModelConfig.Builder> change, String... why) {
-    boolean plain = Set.of("opt", "gptj", "falcon", "gpt_neox", "bloom").contains(family);
+    boolean plain = Set.of("opt", "gptj", "falcon", "gpt_neox", "bloom", "qwen").contains(family);
     ModelConfig.Builder config = plain ? plain(family) : tiny(family);
     return Arguments.of(family, change.apply(config), why);
   }
