@@ -124,8 +124,9 @@ class GgufFamiliesTest {
     cases.put(
         "phi3 longrope",
         tiny("phi3")
-            .field("original_max_position_embeddings", 64)
-            .ropeScaling(RopeScaling.longrope(2, 64, null, SHORT, LONG)));
+            .maxPositionEmbeddings(1024)
+            .field("original_max_position_embeddings", 512)
+            .ropeScaling(RopeScaling.longrope(2, 512, null, SHORT, LONG)));
     cases.put("qwen", plain("qwen").headDim(16));
     cases.put("qwen2", tiny("qwen2").tieWordEmbeddings(true));
     cases.put(
