@@ -88,8 +88,7 @@ class OtherLayoutsTest {
                 of(from + "self_attn.k_proj." + part, size),
                 of(from + "self_attn.v_proj." + part, size)));
       }
-      tensors.put(
-          to + "attn.c_proj.weight", of(from + "self_attn.o_proj.weight", HIDDEN * HIDDEN));
+      tensors.put(to + "attn.c_proj.weight", of(from + "self_attn.o_proj.weight", HIDDEN * HIDDEN));
       tensors.put(to + "ln_2.weight", of(from + "post_attention_layernorm.weight", HIDDEN));
       tensors.put(to + "mlp.w1.weight", of(from + "mlp.up_proj.weight", 56 * HIDDEN));
       tensors.put(to + "mlp.w2.weight", of(from + "mlp.gate_proj.weight", 56 * HIDDEN));
