@@ -252,11 +252,11 @@ class LayerGradientTest {
     LayerProbe.Numbers numbers = probe.random(9);
     LayerProbe.Gradients gradients = probe.backward(numbers, false);
     int count = numbers.weights.size();
-    for (int frozen = 0; frozen <= count; frozen++) { // one of them, and at last all
+    for (int frozen = 0; frozen < 3; frozen++) { // every second one, the others, all
       List<double[]> before = new ArrayList<>();
       List<double[]> expected = new ArrayList<>();
       for (int i = 0; i < count; i++) {
-        boolean trained = frozen < count && i != frozen;
+        boolean trained = frozen < 2 && i % 2 != frozen;
         double[] garbage = new double[numbers.weights.get(i).length];
         Arrays.fill(garbage, Double.NaN);
         before.add(trained ? garbage : null);
