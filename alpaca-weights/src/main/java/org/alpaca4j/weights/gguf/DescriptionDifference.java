@@ -35,7 +35,7 @@ final class DescriptionDifference {
       String path, @Nullable Object wanted, @Nullable Object computed) {
     if (wanted instanceof List<?> first && computed instanceof List<?> second) {
       if (first.size() != second.size()) {
-        return path + ": " + first.size() + " instead of " + second.size();
+        return first.size() + " " + path + ", where llama.cpp computes with " + second.size();
       }
       for (int i = 0; i < first.size(); i++) {
         String found = find(path + "[" + i + "]", first.get(i), second.get(i));

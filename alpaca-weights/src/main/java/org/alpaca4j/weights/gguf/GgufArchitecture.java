@@ -63,11 +63,14 @@ enum GgufArchitecture {
   CHATGLM("chatglm2 glm", Trait.NEIGHBOURS, Trait.PART_TURNS, Trait.BIAS) {
     @Override
     ModelConfig.Builder begin(GgufReading in) {
+      // One model_type has two families: what tells this one must be there to begin with.
+      String begin =
+          """
+          {"architectures": ["ChatGLMModel"], "model_type": "chatglm",
+           "padded_vocab_size": 1, "num_layers": 1}
+          """;
       return in.has("blk.0.attn_qkv.weight")
-          ? ModelConfig.parse(
-              "{\"architectures\":[\"ChatGLMModel\"],\"model_type\":\"chatglm\",\"padded_vocab_size\":1}",
-              "")
-              .toBuilder()
+          ? ModelConfig.parse(begin, "The configuration").toBuilder()
           : ModelConfig.builder("glm");
     }
 
@@ -114,6 +117,17 @@ enum GgufArchitecture {
       return layer.aroundMlp().before() == null
           ? Map.of()
           : Map.of("attn_norm", "attn_norm_2", "ffn_norm", "attn_norm");
+    }
+
+    @Override
+    void write(GgufKeys keys, DecoderDescription model) {
+      Layer layer = model.layers().get(0);
+      if (layer.attention().alibi() != null) {
+        throw refusal("ALiBi, where llama.cpp has rotary embeddings");
+      }
+      if (!layer.parallel()) {
+        throw refusal("parallel_attn false, where llama.cpp has attention and MLP side by side");
+      }
     }
 
     @Override

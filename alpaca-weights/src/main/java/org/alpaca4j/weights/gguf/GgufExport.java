@@ -35,10 +35,12 @@ import org.slf4j.LoggerFactory;
  * GgufExport.builder(Path.of("my-model")).type(GgufType.Q8_0).build().write(Path.of("my-model.gguf"));
  * }</pre>
  *
- * <p>Families: those of {@link ModelConfig}; Mistral becomes {@code llama}, as in llama.cpp's own
- * conversion, whose names, keys and order of rows this follows. Vectors (norms and biases) are
- * always F32. A tied head is left out. Memory use is bounded by a few pieces of a tensor per
- * thread, whatever the model's size.
+ * <p>Families: those of {@link ModelConfig} that llama.cpp has, which is all but OPT, GPT-J and the
+ * first ChatGLM-6B; names, keys and order of rows are those of its own conversion. A model that
+ * llama.cpp would compute otherwise than its {@code config.json} says is refused. Vectors (norms
+ * and biases), routers of experts and learned positions are always F32. A tied head is left out.
+ * Memory use is bounded by a few pieces of a tensor per thread, whatever the model's size; for
+ * GPT-2, whose matrices are transposed, by one matrix.
  *
  * <p>Immutable and thread-safe.
  */

@@ -27,10 +27,14 @@ import org.jspecify.annotations.Nullable;
  * GgufImport.builder(Path.of("SmolLM2-135M.gguf")).dtype(DType.BF16).build().write(Path.of("smol"));
  * }</pre>
  *
- * <p>Architectures: llama, qwen2, qwen3; a llama file with a sliding window becomes mistral. Every
- * {@link GgufType} is decoded, exactly as ggml does it. Plain types keep their bits, so that what
- * {@link GgufExport} wrote without quantising comes back as it was. Memory use is bounded by a few
- * pieces of a tensor per thread, whatever the model's size; nothing in the file is trusted.
+ * <p>Architectures: those that {@link GgufExport} writes; a llama file with a sliding window
+ * becomes mistral, one with experts mixtral. Every {@link GgufType} is decoded, exactly as ggml
+ * does it. Plain types keep their bits, so that what {@link GgufExport} wrote without quantising
+ * comes back as it was, but for F32 norms of Gemma, which were rounded when 1 was added, and the
+ * head of Baichuan 2, whose rows have been normed. A file does not carry the factor of the experts'
+ * auxiliary loss, nor which of the two forms of GELU is meant: both are the family's usual ones.
+ * Memory use is bounded by a few pieces of a tensor per thread (for GPT-2 by one matrix), whatever
+ * the model's size; nothing in the file is trusted.
  *
  * <p>The tokenizer is the {@code tokenizer.json} that the file carries, if it does and that fits
  * the file's tokens; else one built from them.

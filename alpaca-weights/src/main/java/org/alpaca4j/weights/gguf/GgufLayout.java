@@ -201,7 +201,7 @@ final class GgufLayout {
       for (int i = 0; i < names.size(); i++) {
         boolean same = i == 2 || !turned; // a head's begin is a row's: pairs do not depend on it
         Part part = new Part(block + names.get(i) + suffix, files.get(i).shape());
-        int rows = Math.toIntExact(sizes.get(i));
+        long rows = sizes.get(i);
         add(files.get(i), part, same ? null : () -> rows(rows, pairs));
       }
       return;
@@ -222,7 +222,7 @@ final class GgufLayout {
       parts.add(new Part(block + "attn_qkv" + suffix, file.shape()));
     }
     boolean same = !turned && parts.size() == 1 && file.order() instanceof Order.Same;
-    int rows = Math.toIntExact(file.shape().get(0));
+    long rows = file.shape().get(0);
     IntUnaryOperator inFile = inFile(file.order());
     Supplier<int[]> order = () -> rows(rows, pairs.andThen(inFile));
     entries.add(new Entry(List.of(file), parts, same ? null : order, Change.NONE));
@@ -277,7 +277,7 @@ final class GgufLayout {
             List.of(
                 new Part(block + "ffn_gate_exps.weight", shape),
                 new Part(block + "ffn_up_exps.weight", shape)),
-            () -> rows(Math.toIntExact(2 * count * width), inFile),
+            () -> rows(2 * count * width, inFile),
             Change.NONE));
     List<Long> down = List.of(count, (long) model.hiddenSize(), width);
     entries.add(
@@ -288,8 +288,9 @@ final class GgufLayout {
             Change.NONE));
   }
 
-  private static int[] rows(int count, IntUnaryOperator from) {
-    int[] rows = new int[count];
+  /** Called when the tensors are known to be there: only then is the count sound. */
+  private static int[] rows(long count, IntUnaryOperator from) {
+    int[] rows = new int[Math.toIntExact(count)];
     Arrays.setAll(rows, from);
     return rows;
   }
@@ -299,14 +300,13 @@ final class GgufLayout {
     if (!(order instanceof Order.Grouped grouped)) {
       return IntUnaryOperator.identity();
     }
-    int group = Math.toIntExact(grouped.parts().stream().mapToLong(Long::longValue).sum());
+    long group = grouped.parts().stream().mapToLong(Long::longValue).sum();
     return row -> {
-      int inPart = row;
-      int before = 0;
-      for (long part : grouped.parts()) {
-        int size = Math.toIntExact(part);
+      long inPart = row;
+      long before = 0;
+      for (long size : grouped.parts()) {
         if (inPart < grouped.groups() * size) {
-          return inPart / size * group + before + inPart % size;
+          return Math.toIntExact(inPart / size * group + before + inPart % size);
         }
         inPart -= grouped.groups() * size;
         before += size;

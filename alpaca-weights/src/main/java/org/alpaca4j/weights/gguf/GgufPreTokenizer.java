@@ -23,15 +23,30 @@ enum GgufPreTokenizer {
   /** Llama 3: up to three digits together; words of the vocabulary are not merged, but taken. */
   LLAMA3(Patterns.LLAMA3, false, true, "llama-bpe llama3 llama-v3 falcon3 lfm2"),
   /** Llama 3's without taking whole words. */
-  DBRX(Patterns.LLAMA3, false, false, "smaug-bpe dbrx"),
+  DBRX(Patterns.LLAMA3, false, false, "smaug-bpe dbrx chatglm-bpe glm4"),
   /** Qwen 2 and 3: every digit alone. */
-  QWEN2(Patterns.QWEN2, false, false, "qwen2 stablelm2 deepseek-r1-qwen megrez"),
+  QWEN2(Patterns.QWEN2, false, false, "qwen2 stablelm2 deepseek-r1-qwen megrez hunyuan"),
   /** Qwen 3.5: with combining marks among the letters. */
   QWEN35(Patterns.QWEN35, false, false, "qwen35"),
   /** Mistral Nemo and later. */
   TEKKEN(Patterns.TEKKEN, false, true, "tekken"),
   /** GPT-4o. */
-  GPT4O(Patterns.GPT4O, false, false, "gpt-4o llama4");
+  GPT4O(Patterns.GPT4O, false, false, "gpt-4o llama4"),
+  /** BLOOM: words with what is before them, but for some punctuation. */
+  BLOOM(Patterns.BLOOM, false, false, "bloom poro-chat gpt3-finnish"),
+  /** Falcon: punctuation together, then GPT-2's expression, three digits of a number together. */
+  FALCON(null, false, false, "falcon") {
+    @Override
+    ObjectNode toJson() {
+      ObjectNode sequence = JsonNodeFactory.instance.objectNode().put("type", "Sequence");
+      ArrayNode steps = sequence.putArray("pretokenizers");
+      steps.addObject().put("type", "Punctuation").put("behavior", "Contiguous");
+      steps.add(super.toJson());
+      steps.addObject().put("type", "Digits").put("individual_digits", false);
+      addSplit(steps, "[0-9][0-9][0-9]");
+      return sequence;
+    }
+  };
 
   private final @Nullable String pattern;
   private final boolean singleDigits;
@@ -63,6 +78,7 @@ enum GgufPreTokenizer {
             + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
             + "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*"
             + SPACES;
+    static final String BLOOM = " ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+";
     static final String TEKKEN = cased("", "|\\p{N}");
     static final String GPT4O = cased(CONTRACTIONS + "?", "|\\p{N}{1,3}");
 
@@ -164,11 +180,15 @@ enum GgufPreTokenizer {
       steps.addObject().put("type", "Digits").put("individual_digits", true);
     }
     if (pattern != null) {
-      ObjectNode split = steps.addObject().put("type", "Split");
-      split.putObject("pattern").put("Regex", pattern);
-      split.put("behavior", "Isolated").put("invert", false);
+      addSplit(steps, pattern);
     }
     steps.add(bytes);
     return sequence;
+  }
+
+  private static void addSplit(ArrayNode steps, String pattern) {
+    ObjectNode split = steps.addObject().put("type", "Split");
+    split.putObject("pattern").put("Regex", pattern);
+    split.put("behavior", "Isolated").put("invert", false);
   }
 }

@@ -48,7 +48,7 @@ final class GgufReading {
     heads = size("attention.head_count");
     hidden = size("embedding_length");
     builder = architecture.begin(this);
-    profile = Internals.profile(builder.build());
+    profile = Internals.profile(builder.numHiddenLayers(layers).build());
   }
 
   Path file() {

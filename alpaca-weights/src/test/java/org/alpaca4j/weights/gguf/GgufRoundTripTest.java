@@ -2,7 +2,9 @@ package org.alpaca4j.weights.gguf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -94,6 +96,20 @@ class GgufRoundTripTest {
   @Test
   void rebuildsSentencePieceTokenizersFromScores() {
     assertSameTokenizer(TinyModel.sentencePiece());
+  }
+
+  /** As Gemma's: blanks are replaced, none is added, and a splitter at blanks finds none. */
+  @Test
+  void rebuildsSentencePieceTokenizersThatAddNoBlank() {
+    ObjectNode json = TinyModel.sentencePiece();
+    JsonNode replace = json.at("/normalizer/normalizers/1");
+    json.set("normalizer", replace);
+    ObjectNode split = json.putObject("pre_tokenizer").put("type", "Split");
+    split.putObject("pattern").put("String", " ");
+    split.put("behavior", "MergedWithPrevious").put("invert", false);
+    ((ArrayNode) json.at("/decoder/decoders")).remove(3);
+
+    assertSameTokenizer(json);
   }
 
   private void assertSameTokenizer(ObjectNode json) {

@@ -59,7 +59,9 @@ class DecoderProgramTest {
     long[] kinds = (long[]) gemma.constants().get("kinds");
     assertThat(Arrays.copyOf(kinds, 5)).containsOnly(0);
     assertThat(kinds[5]).isEqualTo(1); // of another rotary embedding
-    assertThat(gemma.layerText(true, true)).contains("def backward_1(").doesNotContain("def backward_2(");
+    assertThat(gemma.layerText(true, true))
+        .contains("def backward_1(")
+        .doesNotContain("def backward_2(");
 
     DecoderProgram mistral = new DecoderProgram(SmallDecoders.describe("qwen2"));
     assertThat((long[]) mistral.constants().get("windows")).containsExactly(0, 3);
