@@ -93,7 +93,7 @@ def add_weight_gradient(gradient: Tensor, dy: Tensor, x: Tensor, mode: int, beta
         return torch.addmm(gradient, dy.t(), x, beta=beta, out=gradient)
     if widens:
         x = x.to(6)
-    rows = max(1, 4194304 // x.size(1))
+    rows = __torch__.wide_rows(x) if widens else max(1, 4194304 // x.size(1))
     start = 0
     while start < dy.size(1):
         end = min(start + rows, dy.size(1))

@@ -94,7 +94,12 @@ class IncrementalDecoderParityIT {
         }
         sequences[row] = Arrays.copyOf(all, n);
       }
-      int steps = Arrays.stream(sequences).mapToInt(s -> s.length).min().orElseThrow() - 1;
+      DecoderDescription.Positions positions = model.decoder().description().positions();
+      int steps = // a prompt has a token, and all that is seen in both directions
+          Arrays.stream(sequences)
+              .mapToInt(s -> s.length - 1 - SequencePositions.of(positions, s).context())
+              .min()
+              .orElseThrow();
       int[][] prompts = new int[rows][];
       Arrays.setAll(prompts, row -> Arrays.copyOf(sequences[row], sequences[row].length - steps));
 
