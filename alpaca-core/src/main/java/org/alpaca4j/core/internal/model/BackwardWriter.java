@@ -7,7 +7,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Writes a layer's backward pass: block after block from the last to the first. A value's gradient
@@ -176,11 +175,5 @@ final class BackwardWriter {
 
   long scratchSize() {
     return code.size();
-  }
-
-  /** Returns whether a value's gradient is known yet. */
-  @Nullable String known(LayerBlock.Value value) {
-    Gradient gradient = gradients.get(value);
-    return gradient == null ? null : gradient.expression();
   }
 }

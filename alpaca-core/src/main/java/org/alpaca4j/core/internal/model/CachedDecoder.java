@@ -106,7 +106,7 @@ final class CachedDecoder implements IncrementalDecoder {
       at += counts[layer];
     }
     constants.put("argument_counts", counts);
-    constants.put("head_arguments", (long) model.head().arguments().length);
+    constants.put("embedding_arguments", (long) model.embedding().arguments().length);
     constants.put("slots", slots);
     constants.put("matrix_places", places.stream().mapToLong(Long::longValue).toArray());
     constants.put(

@@ -39,9 +39,7 @@ final class LayerBlocks {
     }
 
     private String factor() {
-      return norm.kind() == Norm.Kind.RMS_PLUS_ONE
-          ? "__torch__.plus_one(%s)".formatted(weight)
-          : weight;
+      return LayerBlocks.factor(norm, weight);
     }
 
     @Override
@@ -123,6 +121,15 @@ final class LayerBlocks {
             out.name(), in().name(), factor(), code.eps(norm.eps()));
       }
     }
+  }
+
+  private static String flag(boolean value) {
+    return value ? "True" : "False";
+  }
+
+  /** Returns the program's expression for what a norm multiplies with. */
+  private static String factor(Norm norm, String weight) {
+    return norm.kind() == Norm.Kind.RMS_PLUS_ONE ? "__torch__.plus_one(" + weight + ")" : weight;
   }
 
   /** Returns the variable of a weight's gradient. */
@@ -269,26 +276,19 @@ final class LayerBlocks {
           .formatted(
               function,
               part,
-              factor(at, norm),
+              LayerBlocks.factor(norm, headNorms.get(at)),
               headNorms.get(at + 1),
               norm.eps(),
               centred(norm),
               whole(all));
     }
 
-    private String factor(int at, Norm norm) {
-      String weight = headNorms.get(at);
-      return norm.kind() == Norm.Kind.RMS_PLUS_ONE
-          ? "__torch__.plus_one(%s)".formatted(weight)
-          : weight;
-    }
-
     private static String centred(Norm norm) {
-      return norm.kind() == Norm.Kind.LAYER ? "True" : "False";
+      return flag(norm.kind() == Norm.Kind.LAYER);
     }
 
     private static String whole(HeadNorm norm) {
-      return norm.span() == HeadNorm.Span.PROJECTION ? "True" : "False";
+      return flag(norm.span() == HeadNorm.Span.PROJECTION);
     }
 
     private String rotation(int index, String variable, String direction) {
@@ -300,7 +300,7 @@ final class LayerBlocks {
               index,
               index,
               rotary.first(),
-              rotary.interleaved() ? "True" : "False",
+              flag(rotary.interleaved()),
               direction);
     }
 
@@ -341,7 +341,7 @@ final class LayerBlocks {
           "__torch__.norm_heads_backward(dheads%s, before%s, %s, %s, %s, %s, %s, %s, beta)",
           part,
           part,
-          factor(at, norm),
+          LayerBlocks.factor(norm, headNorms.get(at)),
           gradientOf(headNorms.get(at)),
           gradientOf(bias),
           norm.eps(),
@@ -362,7 +362,7 @@ final class LayerBlocks {
         Rotary rotary = rotaries.get(index);
         code.line(
             "__torch__.rotate_step_(torch.narrow(heads, 1, 0, %d), cos[%d], sin[%d], %d, %s)",
-            turned(), index, index, rotary.first(), rotary.interleaved() ? "True" : "False");
+            turned(), index, index, rotary.first(), flag(rotary.interleaved()));
       }
       if (norm != null && norm.afterRotary()) {
         normsStep(code, norm);
@@ -574,9 +574,7 @@ final class LayerBlocks {
 
     private String settings() {
       return "%s, %s"
-          .formatted(
-              experts.renormalised() ? "True" : "False",
-              ActivationBlock.name(experts.activation()));
+          .formatted(flag(experts.renormalised()), ActivationBlock.name(experts.activation()));
     }
 
     @Override

@@ -118,9 +118,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     kept = torch.empty([tokens * (max(self.kept_widths) - x.size(1))], dtype=x.dtype, device=x.device)
     scratch = torch.empty([tokens * max(self.scratch_widths)], dtype=x.dtype, device=x.device)
     z = torch.empty_like(x)
-    at = len(self.weights) - self.head_arguments
-    for i in range(len(self.kinds)):
-      at -= self.argument_counts[i]
+    at = self.embedding_arguments
     for i in range(len(self.kinds)):
       weights = self.weights[at:at + self.argument_counts[i]]
       at += self.argument_counts[i]
@@ -159,9 +157,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     hidden = mask
     if mask.numel() > 0:
       hidden = torch.narrow(mask, 3, 0, columns + 1)
-    at = len(self.weights) - self.head_arguments
-    for i in range(len(self.kinds)):
-      at -= self.argument_counts[i]
+    at = self.embedding_arguments
     for i in range(len(self.kinds)):
       weights = self.weights[at:at + self.argument_counts[i]]
       at += self.argument_counts[i]
