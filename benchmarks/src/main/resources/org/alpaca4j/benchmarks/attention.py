@@ -5,12 +5,12 @@
   def timed_attention(self, qkv: Tensor, segments: Tensor, bias: Tensor, sizes: Tensor, reals: Tensor, mode: Tensor, out: Tensor) -> List[Tensor]:
     """qkv [tokens, (heads + 2 * kv_heads) * head_dim]; out [tokens, heads * head_dim]."""
     torch.set_grad_enabled(False)
-    return self.attention(
-        qkv, segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]), float(reals[1]),
+    return self.attention_by_segments(
+        qkv, qkv[:0], segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]), float(reals[1]),
         int(mode), out)
 
   def timed_attention_backward(self, do: Tensor, qkv: Tensor, segments: Tensor, bias: Tensor, sizes: Tensor, reals: Tensor, mode: Tensor, out: Tensor, lse: List[Tensor]) -> Tensor:
     torch.set_grad_enabled(False)
-    return self.attention_backward(
-        do, qkv, out, lse, segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]),
-        float(reals[1]), int(mode), torch.empty_like(qkv))
+    return self.attention_by_segments_backward(
+        do, qkv, qkv[:0], qkv[:0], out, lse, segments, bias, int(sizes[0]), int(sizes[1]), int(sizes[2]), float(reals[0]), int(sizes[3]),
+        float(reals[1]), int(mode), 0.0, torch.empty_like(qkv))

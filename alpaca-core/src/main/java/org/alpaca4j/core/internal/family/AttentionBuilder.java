@@ -80,6 +80,7 @@ final class AttentionBuilder {
         output,
         headNorm,
         rotaries,
-        alibi);
+        alibi,
+        null);
   }
 }

@@ -76,7 +76,7 @@ final class CachedDecoder implements IncrementalDecoder {
     frequencies = new NDArray[decoder.description().rotaries().size()];
     Arrays.setAll(frequencies, i -> frequencies(manager, i, 0));
     rotaryScales = new NDArray[frequencies.length];
-    Arrays.setAll(rotaryScales, decoder::rotaryScale);
+    Arrays.setAll(rotaryScales, decoder.encodings()::rotaryScale);
     List<NDArray> weights = new ArrayList<>();
     long elements = 0;
     for (UnitTensors unit : model.units()) {
@@ -94,12 +94,14 @@ final class CachedDecoder implements IncrementalDecoder {
     List<UnitTensors> units = model.units();
     long[] counts = new long[layers];
     long[] slots = new long[layers];
+    long[] prefixes = new long[layers];
     List<Long> places = new ArrayList<>();
     long at = units.get(0).arguments().length;
     for (int layer = 0; layer < layers; layer++) {
       counts[layer] = model.layer(layer).arguments().length;
       slots[layer] = places.size();
       LayerProgram kind = decoder.text().layer(layer);
+      prefixes[layer] = kind.arguments().indexOf(LayerRecipe.PREFIX);
       for (String matrix : kind.matrices()) {
         places.add(at + kind.arguments().indexOf(matrix));
       }
@@ -108,6 +110,8 @@ final class CachedDecoder implements IncrementalDecoder {
     constants.put("argument_counts", counts);
     constants.put("embedding_arguments", (long) model.embedding().arguments().length);
     constants.put("slots", slots);
+    constants.put("prefix_length", (long) decoder.description().prefixLength());
+    constants.put("prefix_places", prefixes);
     constants.put("matrix_places", places.stream().mapToLong(Long::longValue).toArray());
     constants.put(
         "position_kinds",
@@ -125,7 +129,7 @@ final class CachedDecoder implements IncrementalDecoder {
   }
 
   private NDArray frequencies(NDManager scope, int index, int length) {
-    float[] row = decoder.inverseFrequencies(index, length);
+    float[] row = decoder.encodings().inverseFrequencies(index, length);
     return scope.create(row, new Shape(1, row.length));
   }
 
@@ -264,6 +268,7 @@ final class CachedDecoder implements IncrementalDecoder {
         pads[row] = length - prompts[row].length;
         numbered[row] = SequencePositions.of(decoder.description().positions(), prompts[row]);
       }
+      length += decoder.description().prefixLength();
       capacity = length + Math.min(steps, FIRST_STEPS);
       cache = allocate(rows, capacity);
       describePads();
@@ -279,6 +284,7 @@ final class CachedDecoder implements IncrementalDecoder {
                 input.ids(),
                 input.positions(),
                 input.segments(),
+                input.ends(),
                 input.bias(),
                 input.outputTokens(),
                 input.outputRows(),
@@ -313,7 +319,7 @@ final class CachedDecoder implements IncrementalDecoder {
         mask.close();
         mask = noMask;
       }
-      boolean biased = decoder.isBiased();
+      boolean biased = decoder.encodings().isBiased();
       if (!biased && Arrays.stream(pads).noneMatch(pad -> pad > 0)) {
         return;
       }
@@ -338,7 +344,7 @@ final class CachedDecoder implements IncrementalDecoder {
                     scope,
                     "biased_mask",
                     all,
-                    decoder.biases(step, step.create(positions, new Shape(rows, capacity))),
+                    decoder.encodings().biases(step, step.create(positions, new Shape(rows, capacity))),
                     step.create(new long[] {kvHeads}).toDevice(Device.cpu(), false))
                 .singletonOrThrow();
       }
@@ -444,7 +450,7 @@ final class CachedDecoder implements IncrementalDecoder {
     private NDArray positions(NDManager step) {
       float[] values = new float[2 * rows];
       for (int row = 0; row < rows; row++) {
-        int place = length - pads[row];
+        int place = length - pads[row] - decoder.description().prefixLength();
         decoder.requireLength(place + 1);
         values[row] = numbered[row].next(place);
         values[rows + row] = numbered[row].nextBlock(place);
@@ -460,7 +466,7 @@ final class CachedDecoder implements IncrementalDecoder {
           int pairs = decoder.description().rotaries().get(i).dims() / 2;
           float[] values = new float[rows * pairs];
           for (int row = 0; row < rows; row++) {
-            float[] own = decoder.inverseFrequencies(i, length + 1 - pads[row]);
+            float[] own = decoder.encodings().inverseFrequencies(i, length + 1 - pads[row]);
             System.arraycopy(own, 0, values, row * pairs, pairs);
           }
           current[i] = step.create(values, new Shape(rows, pairs));

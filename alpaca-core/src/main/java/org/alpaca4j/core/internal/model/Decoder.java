@@ -12,11 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.core.internal.FloatCodec;
-import org.alpaca4j.core.internal.model.DecoderDescription.Alibi;
 import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
-import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
-import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -51,18 +47,13 @@ public final class Decoder implements AutoCloseable {
   private final DecoderProgram text;
   private final Map<String, Object> constants = new HashMap<>();
   private final NDManager manager;
-  private final TorchProgram packing;
+  private final PositionEncodings encodings;
+  private final ExamplePacker packer;
   private final List<UnitLayout> units;
-  private final long longestShared;
   private final NDArray zero;
   private final NDArray one;
   private final NDArray nothing;
-  private final NDArray noTokens;
-  private final NDArray noBias;
   private final NDArray[] numbers;
-  private final NDArray slopes;
-  private final NDArray[] rotaryScales;
-  private final NDArray[] frequencies;
   private @Nullable TorchProgram program;
 
   /**
@@ -85,8 +76,6 @@ public final class Decoder implements AutoCloseable {
       DecoderDescription description, Device device, boolean cpuKernel, long longestByProducts) {
     Torch.initialize();
     this.description = description;
-    boolean sequential = description.positions() instanceof Positions.Sequential;
-    longestShared = !sequential ? 0 : cpuKernel ? longestByProducts : Long.MAX_VALUE;
     text = new DecoderProgram(description);
     constants.put("cpu_kernel", cpuKernel);
     constants.put("longest_by_products", longestByProducts);
@@ -95,28 +84,18 @@ public final class Decoder implements AutoCloseable {
         "loss_rows", isCpu(device) ? Math.max(1, LOGITS_ON_CPU / description.vocabSize()) : ALL);
     units = DecoderLayout.units(description, text);
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
-    packing =
-        TorchProgram.load(device, Decoder.class, text.constants(), "positions.py", "packing.py");
+    encodings = new PositionEncodings(description, device, text.constants());
+    packer =
+        new ExamplePacker(
+            description,
+            encodings,
+            new AttentionKernels(description, device),
+            cpuKernel ? longestByProducts : Long.MAX_VALUE);
     zero = onCpu(0f);
     one = onCpu(1f);
     nothing = manager.create(new float[0]);
-    noTokens = manager.create(new long[0]);
-    noBias = manager.create(new float[0], new Shape(0, 0));
     numbers = new NDArray[Math.max(layers(), Mode.values().length)];
     Arrays.setAll(numbers, i -> onCpu(new long[] {i}));
-    Alibi alibi = description.layers().get(0).attention().alibi();
-    slopes =
-        alibi == null
-            ? nothing
-            : manager.create(alibiSlopes(description.layers().get(0).attention().heads()));
-    List<Rotary> rotaries = description.rotaries();
-    rotaryScales = new NDArray[rotaries.size()];
-    frequencies = new NDArray[rotaries.size()];
-    for (int i = 0; i < frequencies.length; i++) {
-      rotaryScales[i] = manager.create((float) rotaries.get(i).scaling().attentionScaling());
-      float[] row = inverseFrequencies(i, 0);
-      frequencies[i] = manager.create(row, new Shape(1, row.length));
-    }
   }
 
   /** Compiled when it is first wanted: generation has a program of its own. */
@@ -188,52 +167,8 @@ public final class Decoder implements AutoCloseable {
     return all;
   }
 
-  /** Returns the inverse frequencies of a rotary embedding for a sequence of some length. */
-  float[] inverseFrequencies(int index, int length) {
-    Rotary rotary = description.rotaries().get(index);
-    float[] row =
-        rotary
-            .scaling()
-            .inverseFrequencies(rotary.theta(), rotary.dims(), description.maxPositions(), length);
-    if (rotary.halfFrequencies()) {
-      for (int i = 0; i < row.length; i++) {
-        row[i] = FloatCodec.f16ToFloat(FloatCodec.floatToF16(row[i]));
-      }
-    }
-    return row;
-  }
-
-  NDArray rotaryScale(int index) {
-    return rotaryScales[index];
-  }
-
-  /** Returns whether attention adds biases to scores. */
-  boolean isBiased() {
-    return !slopes.isEmpty();
-  }
-
-  /**
-   * Returns what attention adds to the scores of keys: [..., heads, keys] of positions [..., keys].
-   */
-  NDArray biases(NDManager scope, NDArray positions) {
-    return packing.callForOne(scope, "alibi_biases", slopes, positions);
-  }
-
-  /**
-   * As in Press et al. 2022; for numbers of heads between powers of two, those of the next fill up.
-   */
-  static float[] alibiSlopes(int heads) {
-    int power = Integer.highestOneBit(heads);
-    float[] slopes = new float[heads];
-    double base = Math.pow(2, -8.0 / power);
-    double half = Math.pow(2, -4.0 / power);
-    for (int i = 0; i < heads; i++) {
-      slopes[i] =
-          i < power
-              ? (float) Math.pow((float) base, i + 1)
-              : (float) Math.pow((float) half, 2 * (i - power) + 1);
-    }
-    return slopes;
+  PositionEncodings encodings() {
+    return encodings;
   }
 
   /**
@@ -249,7 +184,7 @@ public final class Decoder implements AutoCloseable {
    */
   public PackedInput pack(
       NDManager scope, int[] ids, int[] lengths, int @Nullable [] outputs, DType dtype) {
-    return pack(scope, ids, lengths, outputs, dtype, lengths, false);
+    return packer.pack(scope, ids, lengths, outputs, dtype, lengths, false);
   }
 
   /**
@@ -258,7 +193,7 @@ public final class Decoder implements AutoCloseable {
    */
   public PackedInput packForBalance(
       NDManager scope, int[] ids, int[] lengths, int[] outputs, DType dtype) {
-    return pack(scope, ids, lengths, outputs, dtype, lengths, true);
+    return packer.pack(scope, ids, lengths, outputs, dtype, lengths, true);
   }
 
   /**
@@ -274,197 +209,16 @@ public final class Decoder implements AutoCloseable {
       int @Nullable [] outputs,
       DType dtype,
       int[] rotaryLengths) {
-    return pack(scope, ids, lengths, outputs, dtype, rotaryLengths, false);
+    return packer.pack(scope, ids, lengths, outputs, dtype, rotaryLengths, false);
   }
 
-  private PackedInput pack(
-      NDManager scope,
-      int[] ids,
-      int[] lengths,
-      int @Nullable [] outputs,
-      DType dtype,
-      int[] rotaryLengths,
-      boolean computeAll) {
-    requireFitting(ids, lengths);
-    boolean alike = frequenciesAreAlike(rotaryLengths);
-    PrefixTree tree = PrefixTree.of(ids, lengths, alike ? longestShared : 0);
-    SequencePositions numbered = positions(tree, ids, lengths);
-    NDArray like = Tensors.zeros(scope, 1, dtype);
-    NDArray[] cos = new NDArray[frequencies.length];
-    NDArray[] sin = new NDArray[frequencies.length];
-    for (int i = 0; i < cos.length; i++) {
-      boolean block = description.rotaries().get(i).blockPositions();
-      NDList tables =
-          packing.call(
-              scope,
-              "rotary_tables",
-              scope.create(floats(block ? numbered.blocks() : numbered.positions())),
-              alike
-                  ? frequenciesAlike(scope, i, rotaryLengths)
-                  : frequenciesPerExample(scope, i, lengths, rotaryLengths, tree.size()),
-              rotaryScales[i],
-              like);
-      cos[i] = tables.get(0);
-      sin[i] = tables.get(1);
-    }
-    int[] rows = tree.tokenOf();
-    int[] tokens = {};
-    if (outputs != null) {
-      rows = Arrays.stream(outputs).map(at -> tree.tokenOf()[at]).toArray();
-    }
-    if (outputs != null && !computeAll) {
-      int[] read = Arrays.stream(rows).sorted().distinct().toArray();
-      rows = Arrays.stream(rows).map(token -> Arrays.binarySearch(read, token)).toArray();
-      tokens = read;
-    }
-    return new PackedInput(
-        longs(scope, tree.ids()),
-        longs(scope, tree.positions()),
-        cos,
-        sin,
-        segments(scope, tree, ids, lengths),
-        bias(scope, lengths),
-        longs(scope, tokens),
-        longs(scope, rows),
-        noTokens,
-        tree.tokenOf());
-  }
-
-  private NDArray segments(NDManager scope, PrefixTree tree, int[] ids, int[] lengths) {
-    long[] segments = tree.segments();
-    long[] withContext = new long[segments.length / 2 * 3];
-    int start = 0;
-    for (int i = 0; i < segments.length / 2; i++) {
-      withContext[3 * i] = segments[2 * i];
-      withContext[3 * i + 1] = segments[2 * i + 1];
-      if (!(description.positions() instanceof Positions.Sequential)) { // a segment each, in order
-        int[] own = Arrays.copyOfRange(ids, start, start + lengths[i]);
-        withContext[3 * i + 2] = SequencePositions.of(description.positions(), own).context();
-        start += lengths[i];
-      }
-    }
-    return scope
-        .create(withContext, new Shape(withContext.length / 3, 3))
-        .toDevice(Device.cpu(), false);
-  }
-
-  private NDArray bias(NDManager scope, int[] lengths) {
-    if (slopes.isEmpty()) {
-      return noBias;
-    }
-    int longest = Arrays.stream(lengths).max().orElse(0);
-    float[] positions = new float[longest];
-    for (int i = 0; i < longest; i++) {
-      positions[i] = i;
-    }
-    return biases(scope, scope.create(positions));
-  }
-
-  private SequencePositions positions(PrefixTree tree, int[] ids, int[] lengths) {
-    if (description.positions() instanceof Positions.Sequential) {
-      return new SequencePositions(tree.positions(), new int[tree.size()], 0);
-    }
-    int[] positions = new int[ids.length];
-    int[] blocks = new int[ids.length];
-    int start = 0;
-    for (int length : lengths) {
-      int[] own = Arrays.copyOfRange(ids, start, start + length);
-      SequencePositions numbered = SequencePositions.of(description.positions(), own);
-      System.arraycopy(numbered.positions(), 0, positions, start, length);
-      System.arraycopy(numbered.blocks(), 0, blocks, start, length);
-      start += length;
-    }
-    return new SequencePositions(positions, blocks, 0);
-  }
-
-  private static NDArray longs(NDManager scope, int[] values) {
-    return scope.create(Arrays.stream(values).asLongStream().toArray());
-  }
-
-  private static float[] floats(int[] values) {
-    float[] floats = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      floats[i] = values[i];
-    }
-    return floats;
-  }
-
-  /** An accelerator would not say which id is wrong, and would be unusable afterwards. */
-  private void requireFitting(int[] ids, int[] lengths) {
-    long sum = 0;
-    for (int length : lengths) {
-      if (length < 1) {
-        throw new IllegalArgumentException("an example has " + length + " tokens; it needs 1");
-      }
-      requireLength(length);
-      sum += length;
-    }
-    if (sum != ids.length || sum == 0) {
-      throw new IllegalArgumentException(
-          ids.length + " token ids for examples of " + sum + " tokens; at least 1 is needed");
-    }
-    for (int i = 0; i < ids.length; i++) {
-      if (ids[i] < 0 || ids[i] >= description.vocabSize()) {
-        throw new IllegalArgumentException(
-            "token id "
-                + ids[i]
-                + " at place "
-                + i
-                + " is not in the model's vocabulary of "
-                + description.vocabSize()
-                + "; load the model with the tokenizer that made the id, so that it grows");
-      }
-    }
-  }
-
-  /** Learned positions end. */
+  /**
+   * Checks the length of a sequence.
+   *
+   * @throws IllegalArgumentException if the model has not learned so many positions
+   */
   void requireLength(int length) {
-    if (description.embedding().positions() != null && length > description.maxPositions()) {
-      throw new IllegalArgumentException(
-          "a sequence has "
-              + length
-              + " tokens, but the model has learned "
-              + description.maxPositions()
-              + " positions; cut it, or choose a smaller maximal length");
-    }
-  }
-
-  /** Some ways to stretch rotary embeddings depend on an example's length. */
-  private boolean frequenciesAreAlike(int[] lengths) {
-    for (int i = 0; i < frequencies.length; i++) {
-      if (description.rotaries().get(i).scaling().dependsOnLength()) {
-        float[] first = inverseFrequencies(i, lengths[0]);
-        for (int length : lengths) {
-          if (!Arrays.equals(first, inverseFrequencies(i, length))) {
-            return false;
-          }
-        }
-      }
-    }
-    return true;
-  }
-
-  private NDArray frequenciesAlike(NDManager scope, int index, int[] lengths) {
-    if (!description.rotaries().get(index).scaling().dependsOnLength()) {
-      return frequencies[index];
-    }
-    float[] row = inverseFrequencies(index, lengths[0]);
-    return scope.create(row, new Shape(1, row.length));
-  }
-
-  /** Inverse frequencies, a row per token: [tokens, pairs]. */
-  private NDArray frequenciesPerExample(
-      NDManager scope, int index, int[] lengths, int[] rotaryLengths, int tokens) {
-    int pairs = description.rotaries().get(index).dims() / 2;
-    float[] rows = new float[tokens * pairs];
-    int token = 0;
-    for (int example = 0; example < lengths.length; example++) {
-      float[] row = inverseFrequencies(index, rotaryLengths[example]);
-      for (int i = 0; i < lengths[example]; i++, token++) {
-        System.arraycopy(row, 0, rows, token * pairs, pairs);
-      }
-    }
-    return scope.create(rows, new Shape(tokens, pairs));
+    packer.requireLength(length);
   }
 
   /** How products are computed: in training as fast as possible, else as transformers does. */
@@ -847,7 +601,7 @@ public final class Decoder implements AutoCloseable {
     if (program != null) {
       program.close();
     }
-    packing.close();
+    encodings.close();
     manager.close();
   }
 }

@@ -51,6 +51,7 @@ public record DecoderDescription(
         add(tensors, layer.attention.headNorm.query);
         add(tensors, layer.attention.headNorm.key);
       }
+      add(tensors, layer.attention.prefix);
       add(tensors, layer.attention.output);
       add(tensors, layer.aroundAttention.after);
       add(tensors, layer.aroundAttention.sum);
@@ -99,6 +100,12 @@ public record DecoderDescription(
       }
       add(tensors, experts.sharedGate);
     }
+  }
+
+  /** Returns the positions of the prefix that attention sees before all tokens; of all layers. */
+  public int prefixLength() {
+    Weight prefix = layers.get(0).attention().prefix();
+    return prefix == null ? 0 : Math.toIntExact(UnitLayout.rows(prefix)) / 2;
   }
 
   /** How the tokens of a sequence are numbered. */
@@ -287,6 +294,8 @@ public record DecoderDescription(
    * @param headNorm norms of queries and keys, or null
    * @param rotaries indices into {@link DecoderDescription#rotaries}; none: keys do not turn
    * @param alibi biases by distance, or null
+   * @param prefix [2 positions, kvHeads headDim]: keys, then values, that every token sees before
+   *     all others, or null
    */
   public record Attention(
       int heads,
@@ -299,7 +308,8 @@ public record DecoderDescription(
       Linear output,
       @Nullable HeadNorm headNorm,
       List<Integer> rotaries,
-      @Nullable Alibi alibi) {}
+      @Nullable Alibi alibi,
+      @Nullable Weight prefix) {}
 
   /**
    * Norms of queries and keys.

@@ -176,7 +176,8 @@ final class DecoderProgram {
     Map<String, Object> all = new HashMap<>(constants);
     all.putAll(deviceConstants);
     List<String> texts = new ArrayList<>();
-    for (List<String> files : List.of(BLOCKS, purpose.files)) {
+    for (List<String> files :
+        List.of(BLOCKS, List.of(AttentionKernels.file(device)), purpose.files)) {
       for (String file : files) {
         texts.add(TorchProgram.read(DecoderProgram.class, file));
       }

@@ -195,6 +195,7 @@ final class LayerBlocks {
     private final Attention attention;
     private final List<Rotary> rotaries;
     private final List<String> headNorms;
+    private final String prefix;
     private final Value out;
 
     /**
@@ -202,13 +203,20 @@ final class LayerBlocks {
      *
      * @param rotaries all of the decoder's
      * @param headNorms variables of the query norm's weight and bias and the key norm's
+     * @param prefix variable of the prefix's keys and values
      */
     AttentionBlock(
-        String name, Attention attention, List<Rotary> rotaries, Value in, List<String> headNorms) {
+        String name,
+        Attention attention,
+        List<Rotary> rotaries,
+        Value in,
+        List<String> headNorms,
+        String prefix) {
       super(in);
       this.attention = attention;
       this.rotaries = rotaries;
       this.headNorms = headNorms;
+      this.prefix = prefix;
       out = new Value(name, (long) attention.heads() * attention.headDim(), false, this);
     }
 
@@ -253,8 +261,8 @@ final class LayerBlocks {
       }
       code.line("%s = %s", out.name(), code.buffer(out));
       code.line(
-          "segment_extras = self.attention(%s, segments, bias, %s, mode, %s)",
-          qkv, settings(), out.name());
+          "segment_extras = self.attention(%s, %s, segments, ends, bias, %s, mode, %s)",
+          qkv, prefix, settings(), out.name());
       code.state("heads[:, %d:%d]".formatted(heads(), turned()));
       code.state("heads[:, %d:]".formatted(turned()));
     }
@@ -310,8 +318,16 @@ final class LayerBlocks {
       String qkv = code.read(in());
       String dqkv = code.name(in());
       code.line(
-          "%s = self.attention_backward(%s, %s, %s, segment_extras, segments, bias, %s, mode, %s)",
-          dqkv, d, qkv, code.read(out), settings(), code.contribution(in(), dqkv));
+          "%s = self.attention_backward(%s, %s, %s, %s, %s, segment_extras, segments, ends, bias,"
+              + " %s, mode, beta, %s)",
+          dqkv,
+          d,
+          qkv,
+          prefix,
+          gradientOf(prefix),
+          code.read(out),
+          settings(),
+          code.contribution(in(), dqkv));
       code.line("dheads = %s", byHead(dqkv));
       code.alias("dheads", dqkv);
       HeadNorm norm = attention.headNorm();

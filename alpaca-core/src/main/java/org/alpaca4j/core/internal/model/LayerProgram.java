@@ -81,15 +81,15 @@ record LayerProgram(
   static final Method FORWARD =
       new Method(
           "forward",
-          "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor],"
-              + " sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor,"
+          "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor,"
+              + " cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor,"
               + " z: Tensor",
           "List[Tensor]");
 
   static final Method BACKWARD =
       new Method(
           "backward",
-          "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor,"
+          "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor,"
               + " balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor],"
               + " gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor,"
               + " extras: List[Tensor]",

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * it.
  */
 final class LayerRecipe {
+  /** The name of the prefix's keys and values. */
+  static final String PREFIX = "prefix";
+
   private final List<LayerBlock> blocks = new ArrayList<>();
   private final List<Argument> arguments = new ArrayList<>();
   private final DecoderDescription decoder;
@@ -100,8 +103,12 @@ final class LayerRecipe {
         norms.add(vector(name + "_bias", norm.bias()));
       }
     }
+    String prefix =
+        attention.prefix() == null ? LayerBlocks.NOTHING : matrix(PREFIX, attention.prefix());
     Value attended =
-        add(new LayerBlocks.AttentionBlock("attended", attention, decoder.rotaries(), qkv, norms));
+        add(
+            new LayerBlocks.AttentionBlock(
+                "attended", attention, decoder.rotaries(), qkv, norms, prefix));
     return linear("projected", "output", attention.output(), choose(attended));
   }
 

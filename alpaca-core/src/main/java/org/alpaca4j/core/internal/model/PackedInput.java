@@ -14,6 +14,8 @@ import ai.djl.ndarray.NDArray;
  * @param segments [segments, 3] int64 on the CPU: number of tokens, index of the segment that it
  *     continues, which comes before it, or -1, and how many of its first tokens see each other in
  *     both directions
+ * @param ends [examples + 1] int32: where each example ends, after a 0; empty where attention goes
+ *     segment by segment
  * @param bias [heads, positions] fp32: what attention adds to the scores of keys; or empty
  * @param outputTokens [rows of the last layer's output] int64: the tokens that they belong to,
  *     ascending; empty: all tokens
@@ -28,6 +30,7 @@ public record PackedInput(
     NDArray[] cos,
     NDArray[] sin,
     NDArray segments,
+    NDArray ends,
     NDArray bias,
     NDArray outputTokens,
     NDArray outputRows,
@@ -46,6 +49,6 @@ public record PackedInput(
 
   /** Returns what a layer's program takes as {@code batch}. */
   NDArray[] batch(boolean lastLayer) {
-    return new NDArray[] {segments, lastLayer ? outputTokens : allTokens, bias};
+    return new NDArray[] {segments, lastLayer ? outputTokens : allTokens, ends, bias};
   }
 }

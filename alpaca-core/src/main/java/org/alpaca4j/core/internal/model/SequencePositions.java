@@ -1,6 +1,8 @@
 package org.alpaca4j.core.internal.model;
 
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
 import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
 
 /**
@@ -47,6 +49,19 @@ record SequencePositions(int[] positions, int[] blocks, int context) {
       blocks[i] = i - start + 1;
     }
     return new SequencePositions(positions, blocks, start);
+  }
+
+  /** Returns the numbers of sequences that lie one after the other; their contexts are left out. */
+  static SequencePositions joined(List<SequencePositions> sequences) {
+    return new SequencePositions(
+        joined(sequences, SequencePositions::positions),
+        joined(sequences, SequencePositions::blocks),
+        0);
+  }
+
+  private static int[] joined(
+      List<SequencePositions> sequences, Function<SequencePositions, int[]> part) {
+    return sequences.stream().flatMapToInt(one -> Arrays.stream(part.apply(one))).toArray();
   }
 
   /** Returns the position of the token at a place behind those that were numbered. */

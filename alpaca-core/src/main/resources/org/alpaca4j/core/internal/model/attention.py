@@ -3,7 +3,8 @@
 # Tokens of several examples lie one after the other ("packed"): [tokens, ...], no padding. What examples begin with
 # alike is there once: `segments` [segments, 3] holds each segment's number of tokens, the segment that it continues, or -1,
 # and its context: how many of its first tokens see each other in both directions (0: causal). Attention sees a segment and
-# what it continues, nothing else.
+# what it continues, nothing else; before all that, keys and values of a prefix which is there for every segment: `prefix`
+# [2 * positions, kv_heads * head_dim], or empty. Its keys are not rotated, and its positions count for windows and biases.
 #
 # Settings of a layer: heads, kv_heads, head_dim; `scale` of the scores; `window`: positions that a query sees, itself
 # included, or 0 for all before it; `softcap`: scores become softcap * tanh(score / softcap), unless it is 0; `bias`
@@ -114,18 +115,25 @@ def spans_of(segments: Tensor) -> List[List[int]]:
     return spans
 
 
-def keys_seen(spans: List[int]) -> int:
-    m = 0
+def keys_seen(spans: List[int], prefix: int) -> int:
+    m = prefix
     for i in range(len(spans) // 2):
         m += spans[2 * i + 1] - spans[2 * i]
     return m
 
 
-def seen(x: Tensor, spans: List[int]) -> Tensor:
-    """The spans' rows of x [tokens, kv_heads, head_dim] as [kv_heads, m, head_dim]."""
-    if len(spans) == 2:
+def seen(x: Tensor, spans: List[int], prefix: Tensor) -> Tensor:
+    """A prefix [p, kv_heads, head_dim] and the spans' rows of x [tokens, kv_heads, head_dim], as [kv_heads, p + m,
+    head_dim]."""
+    if len(spans) == 2 and prefix.size(0) == 0:
         return __torch__.keys_of(x[spans[0]:spans[1]])
-    return __torch__.keys_of(torch.cat([x[spans[2 * i]:spans[2 * i + 1]] for i in range(len(spans) // 2)]))
+    return __torch__.keys_of(torch.cat([prefix] + [x[spans[2 * i]:spans[2 * i + 1]] for i in range(len(spans) // 2)]))
+
+
+def prefix_of(prefix: Tensor, like: Tensor) -> Tuple[Tensor, Tensor]:
+    """A prefix's keys and values, each [p, kv_heads, head_dim], of like's dtype; like [tokens, kv_heads, head_dim]."""
+    keys, values = prefix.to(like.dtype).view([2, prefix.size(0) // 2, like.size(1), like.size(2)]).unbind(0)
+    return keys, values
 
 
 def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
@@ -139,22 +147,23 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
 
 
 # methods
-  def flash(self, n: int, softcap: float, bias: Tensor, context: int) -> bool:
+  def flash(self, n: int, prefix: int, softcap: float, bias: Tensor, context: int) -> bool:
     """Whether PyTorch's CPU kernel is used for n keys: it needs no memory for the scores, but for short examples products
     are several times faster. Such examples are one segment each: the kernel wants as many queries as keys."""
-    return self.cpu_kernel and n > self.longest_by_products and softcap == 0.0 and bias.numel() == 0 and context == 0
+    fits = softcap == 0.0 and bias.numel() == 0 and context == 0 and prefix == 0
+    return self.cpu_kernel and n > self.longest_by_products and fits
 
   def blocks(self, n: int) -> List[int]:
     """Where n queries are cut: a block is computed with the keys that it sees, so about half is left out."""
     count = max(1, (n + self.block // 2) // self.block)
     return [n * i // count for i in range(count + 1)]
 
-  def longest_product(self, spans: List[List[int]], segments: Tensor, softcap: float, bias: Tensor) -> int:
+  def longest_product(self, spans: List[List[int]], prefix: int, segments: Tensor, softcap: float, bias: Tensor) -> int:
     """The most keys for which attention is computed by products."""
     longest = 0
     for i in range(len(spans)):
-      m = __torch__.keys_seen(spans[i])
-      if not self.flash(m, softcap, bias, int(segments[i, 2])):
+      m = __torch__.keys_seen(spans[i], prefix)
+      if not self.flash(m, prefix, softcap, bias, int(segments[i, 2])):
         longest = max(longest, m)
     return longest
 
@@ -214,22 +223,25 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
       dq[:, :, a:b].copy_(y.view([q.size(0), q.size(1), b - a, q.size(3)]))
     return dk, dv
 
-  def attention(self, qkv: Tensor, segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, mode: int, out: Tensor) -> List[Tensor]:
+  def attention_by_segments(self, qkv: Tensor, prefix: Tensor, segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, mode: int, out: Tensor) -> List[Tensor]:
     """qkv [tokens, (heads + 2 * kv_heads) * head_dim], rotated; writes out [tokens, heads * head_dim]. Returns each
     segment's log-sum-exp, or nothing in its place where backward does not need it."""
     tokens = qkv.size(0)
     q, k, v = qkv.view([tokens, -1, head_dim]).split([heads, kv_heads, kv_heads], dim=1)
     by_head = out.view([tokens, heads, head_dim])
     spans = __torch__.spans_of(segments)
-    mask = __torch__.attention_mask(self.longest_product(spans, segments, softcap, bias), window, qkv)
+    prefix_keys, prefix_values = __torch__.prefix_of(prefix, k)
+    p = prefix_keys.size(0)
+    mask = __torch__.attention_mask(self.longest_product(spans, p, segments, softcap, bias), window, qkv)
     result = annotate(List[Tensor], [])
     for i in range(len(spans)):
       span, context = spans[i], int(segments[i, 2])
+      context = context + p if context > 0 else 0
       start, end = span[len(span) - 2], span[len(span) - 1]
       qs = __torch__.queries_of(q[start:end], kv_heads)
-      ks, vs = __torch__.seen(k, span), __torch__.seen(v, span)
+      ks, vs = __torch__.seen(k, span, prefix_keys), __torch__.seen(v, span, prefix_values)
       os = __torch__.queries_of(by_head[start:end], kv_heads)
-      if self.flash(ks.size(1), softcap, bias, context):
+      if self.flash(ks.size(1), p, softcap, bias, context):
         dtype = __torch__.products_in(vs, mode)
         o, lse = __torch__.flash_attention(qs.to(dtype), ks.to(dtype), vs.to(dtype), scale, window)
         os.copy_(o)
@@ -239,24 +251,29 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
         result.append(torch.empty([0], dtype=6, device=out.device))
     return result
 
-  def attention_backward(self, do: Tensor, qkv: Tensor, out: Tensor, lse: List[Tensor], segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, mode: int, dqkv: Tensor) -> Tensor:
-    """Gradient of the rotated qkv, into dqkv of its shape; do and out [tokens, heads * head_dim]."""
+  def attention_by_segments_backward(self, do: Tensor, qkv: Tensor, prefix: Tensor, dprefix: Tensor, out: Tensor, lse: List[Tensor], segments: Tensor, bias: Tensor, heads: int, kv_heads: int, head_dim: int, scale: float, window: int, softcap: float, mode: int, beta: float, dqkv: Tensor) -> Tensor:
+    """Gradient of the rotated qkv, into dqkv of its shape; do and out [tokens, heads * head_dim]. The prefix's goes into
+    dprefix, beta times itself more."""
     tokens = qkv.size(0)
     q, k, v = qkv.view([tokens, -1, head_dim]).split([heads, kv_heads, kv_heads], dim=1)
     out = out.view([tokens, heads, head_dim])
     do = do.view([tokens, heads, head_dim])
     dq, dk, dv = dqkv.view([tokens, -1, head_dim]).split([heads, kv_heads, kv_heads], dim=1)
+    prefix_keys, prefix_values = __torch__.prefix_of(prefix, k)
+    p = prefix_keys.size(0)
     dk6 = torch.zeros(k.shape, dtype=__torch__.wide(k.dtype), device=k.device)
     dv6 = torch.zeros(v.shape, dtype=__torch__.wide(k.dtype), device=k.device)
+    dp6 = torch.zeros([2, p, kv_heads, head_dim], dtype=__torch__.wide(k.dtype), device=k.device)
     spans = __torch__.spans_of(segments)
-    mask = __torch__.attention_mask(self.longest_product(spans, segments, softcap, bias), window, qkv)
+    mask = __torch__.attention_mask(self.longest_product(spans, p, segments, softcap, bias), window, qkv)
     for i in range(len(spans)):
       span, context = spans[i], int(segments[i, 2])
+      context = context + p if context > 0 else 0
       start, end = span[len(span) - 2], span[len(span) - 1]
       qs = __torch__.queries_of(q[start:end], kv_heads)
-      ks, vs = __torch__.seen(k, span), __torch__.seen(v, span)
+      ks, vs = __torch__.seen(k, span, prefix_keys), __torch__.seen(v, span, prefix_values)
       gq, dos = __torch__.queries_of(dq[start:end], kv_heads), __torch__.queries_of(do[start:end], kv_heads)
-      if self.flash(ks.size(1), softcap, bias, context):
+      if self.flash(ks.size(1), p, softcap, bias, context):
         os = __torch__.queries_of(out[start:end], kv_heads)
         dtype = __torch__.products_in(vs, mode)
         a, b, c = __torch__.flash_attention_backward(
@@ -264,10 +281,15 @@ def add_to_seen(x: Tensor, spans: List[int], value: Tensor) -> Tensor:
         gq.copy_(a)
       else:
         b, c = self.product_attention_backward(dos, qs, ks, vs, mask, bias, context, scale, window, softcap, mode, gq)
-      __torch__.add_to_seen(dk6, span, b)
-      __torch__.add_to_seen(dv6, span, c)
+      if p > 0:
+        __torch__.keys_of(dp6[0]).add_(b[:, :p])
+        __torch__.keys_of(dp6[1]).add_(c[:, :p])
+      __torch__.add_to_seen(dk6, span, b[:, p:])
+      __torch__.add_to_seen(dv6, span, c[:, p:])
     dk.copy_(dk6)
     dv.copy_(dv6)
+    if p > 0:
+      __torch__.add_gradient(dprefix, dp6.view(prefix.shape), beta)
     return dqkv
 
   def attend_cached(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, softcap: float) -> Tensor:

@@ -99,7 +99,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
     logits = self.shape_logits_(y, lengths, bias)
     return torch.argmax(logits, 1), logits
 
-  def prefill(self, like: Tensor, ids: Tensor, positions: Tensor, segments: Tensor, bias: Tensor, output_tokens: Tensor, output_rows: Tensor, cos: List[Tensor], sin: List[Tensor], mode: Tensor, token_of: Tensor, ends: Tensor, lengths: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
+  def prefill(self, like: Tensor, ids: Tensor, positions: Tensor, segments: Tensor, ends_of_examples: Tensor, bias: Tensor, output_tokens: Tensor, output_rows: Tensor, cos: List[Tensor], sin: List[Tensor], mode: Tensor, token_of: Tensor, ends: Tensor, lengths: Tensor, cache: Tensor) -> Tuple[Tensor, Tensor]:
     """Reads packed prompts; fills the cache up to the longest one's length. output_rows [prompts]: where the last token of
     each stands among output_tokens; token_of [tokens of all prompts]: where each stands among the ids; ends [prompts] on
     the CPU: where each prompt ends in token_of."""
@@ -113,7 +113,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
       end = int(ends[i])
       prompts.append(token_of[start:end])
       start = end
-    longest = max([prompt.size(0) for prompt in prompts])
+    longest = max([prompt.size(0) for prompt in prompts]) + self.prefix_length
     caches = cache.unbind(0)
     kept = torch.empty([tokens * (max(self.kept_widths) - x.size(1))], dtype=x.dtype, device=x.device)
     scratch = torch.empty([tokens * max(self.scratch_widths)], dtype=x.dtype, device=x.device)
@@ -123,13 +123,17 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
       weights = self.weights[at:at + self.argument_counts[i]]
       at += self.argument_counts[i]
       chosen = output_tokens if i == len(self.kinds) - 1 else output_tokens[:0]
-      results = self.any_forward(i, x, segments, chosen, bias, cos, sin, weights, int(mode), kept, scratch, z[:chosen.size(0)] if chosen.numel() > 0 else z)
+      results = self.any_forward(i, x, segments, chosen, ends_of_examples, bias, cos, sin, weights, int(mode), kept, scratch, z[:chosen.size(0)] if chosen.numel() > 0 else z)
       z = x
       x = results[0]
       k, v = results[1], results[2]
       row = 0
       for prompt in prompts:
         first = longest - prompt.size(0)
+        if self.prefix_length > 0:
+          keys, values = __torch__.prefix_of(weights[self.prefix_places[i]], k)
+          caches[2 * i][row, :, first - keys.size(0):first].copy_(__torch__.keys_of(keys))
+          caches[2 * i + 1][row, :, first - keys.size(0):first].copy_(__torch__.keys_of(values))
         caches[2 * i][row, :, first:longest].copy_(k.index_select(0, prompt).permute([1, 0, 2]))
         caches[2 * i + 1][row, :, first:longest].copy_(v.index_select(0, prompt).permute([1, 0, 2]))
         row += 1

@@ -29,6 +29,9 @@ class AttentionTest {
         "no rotary embedding",
         "norms after the branches",
         "capped scores",
+        "a prefix",
+        "a prefix and a window",
+        "a prefix and biases by distance",
         "biases by distance",
         "rounded and scaled biases by distance"
       })

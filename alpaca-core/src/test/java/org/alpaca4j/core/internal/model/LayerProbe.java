@@ -89,7 +89,7 @@ final class LayerProbe implements AutoCloseable {
     for (String block : DecoderProgram.BLOCKS) {
       texts.add(TorchProgram.read(DecoderProgram.class, block));
     }
-    for (String file : List.of("loss.py", "decoder.py", "packing.py", "probe.py")) {
+    for (String file : List.of(AttentionKernels.WITHOUT, "loss.py", "decoder.py", "packing.py", "probe.py")) {
       texts.add(TorchProgram.read(DecoderProgram.class, file));
     }
     texts.add("# methods\n" + text.layerText(true, true));
@@ -165,14 +165,14 @@ final class LayerProbe implements AutoCloseable {
     if (alibi == null) {
       return examples.create(new float[0], new Shape(0, 0));
     }
-    float[] all = new float[tokens];
-    for (int i = 0; i < tokens; i++) {
+    float[] all = new float[description.prefixLength() + tokens];
+    for (int i = 0; i < all.length; i++) {
       all[i] = i;
     }
     return program.callForOne(
         examples,
         "alibi_biases",
-        examples.create(Decoder.alibiSlopes(attention().heads())),
+        examples.create(PositionEncodings.alibiSlopes(attention().heads())),
         examples.create(all));
   }
 
@@ -237,6 +237,7 @@ final class LayerProbe implements AutoCloseable {
     return new NDArray[] {
       scope.create(flat, new Shape(segments.length, 3)),
       scope.create(Arrays.stream(chosen).asLongStream().toArray()),
+      scope.create(new int[0]),
       bias
     };
   }
@@ -393,8 +394,10 @@ final class LayerProbe implements AutoCloseable {
               "steps",
               array(scope, numbers.x, tokens, width),
               scope.create(new long[] {layer, prompt, attention.kvHeads(), attention.headDim()}),
+              prefix(scope, numbers),
               beginning.reshape(1, 3),
               batch[2],
+              batch[3],
               cos,
               sin,
               scope.create(numbered, new Shape(2, tokens)),
@@ -406,6 +409,15 @@ final class LayerProbe implements AutoCloseable {
                       .toArray()),
               weights(scope, numbers.weights)));
     }
+  }
+
+  private NDArray prefix(NDManager scope, Numbers numbers) {
+    for (int i = 0; i < layout.arguments().size(); i++) {
+      if (layout.arguments().get(i).name().equals(LayerRecipe.PREFIX)) {
+        return weights(scope, numbers.weights)[i];
+      }
+    }
+    return scope.create(new Shape(0, 0), dtype);
   }
 
   @Override

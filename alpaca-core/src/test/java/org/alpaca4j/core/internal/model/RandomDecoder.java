@@ -91,6 +91,22 @@ final class RandomDecoder {
     add("biases by distance", d -> d.alibi(new Alibi(false, false)));
     add("rounded and scaled biases by distance", d -> d.alibi(new Alibi(true, true)));
     add("another scale", d -> d.scale = 1.3);
+    add("a prefix", d -> d.prefix = 2);
+    add("a prefix and a window", d -> d.window(d.prefix = 3, 0.9));
+    add(
+        "a prefix and biases by distance",
+        d -> {
+          d.prefix = 1;
+          d.alibi(new Alibi(false, false));
+        });
+    add(
+        "a prefix before a context",
+        d -> {
+          d.prefix = 2;
+          d.context = true;
+          d.headDim = 8;
+          d.rotary(new Turn(0, 4, false, false), new Turn(4, 4, false, true));
+        });
     add(
         "a context that sees itself in both directions",
         d -> {
@@ -161,6 +177,7 @@ final class RandomDecoder {
   private @Nullable HeadNorm headNorm;
   private List<Turn> turns;
   private @Nullable Alibi alibi;
+  private int prefix;
   boolean context;
   private Norm.Kind kind = Norm.Kind.RMS;
   private boolean normWeight = true;
@@ -209,6 +226,17 @@ final class RandomDecoder {
   static RandomDecoder of(String name, long seed) {
     RandomDecoder decoder = new RandomDecoder(seed);
     CASES.get(name).accept(decoder);
+    return decoder;
+  }
+
+  /** Makes the decoder of a case with heads as wide as kernels want them. */
+  static RandomDecoder withWideHeads(String name) {
+    RandomDecoder decoder = new RandomDecoder(5);
+    decoder.headDim = 16;
+    decoder.rotary(new Turn(0, decoder.headDim, false, false));
+    if (CASES.containsKey(name)) {
+      CASES.get(name).accept(decoder);
+    }
     return decoder;
   }
 
@@ -363,7 +391,10 @@ final class RandomDecoder {
             linear("output", hidden, (long) heads * headDim, outputBias),
             headNorm,
             java.util.stream.IntStream.range(0, turns.size()).boxed().toList(),
-            alibi);
+            alibi,
+            prefix == 0
+                ? null
+                : Weight.of("prefix", 2L * prefix, (long) kvHeads * headDim));
     Layer layer =
         new Layer(attention, around("attention", before), mlp(), around("mlp", mlpNorm), parallel);
     Weight tokens = Weight.of("tokens.weight", vocab, hidden);

@@ -1,5 +1,6 @@
-  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
+    nothing = weights[0][:0]
     tokens = x.size(0)
     rows = tokens if chosen.numel() == 0 else chosen.size(0)
     attention_in = __torch__.buffer(scratch, 0, tokens, 8, tokens)
@@ -14,7 +15,7 @@
     __torch__.norm_heads(heads[:, :4], query_norm_weight, query_norm_bias, 0.001, True, True)
     __torch__.norm_heads(heads[:, 4:6], key_norm_weight, key_norm_bias, 0.001, True, True)
     attended = __torch__.buffer(kept, 112, tokens, 32, tokens)
-    segment_extras = self.attention(qkv, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, mode, attended)
+    segment_extras = self.attention(qkv, nothing, segments, ends, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, mode, attended)
     attended_chosen = __torch__.choose(attended, chosen)
     projected = __torch__.linear(attended_chosen, output_weight, mode, __torch__.buffer(scratch, 8, rows, 8, tokens))
     projected.add_(output_bias)
@@ -35,12 +36,13 @@
     z.add_(x_chosen, alpha=2.0)
     return [z, heads[:, 4:6], heads[:, 6:], p, experts] + segment_extras
 
-  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
-    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
+  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+    return self.forward_0(layer, x, segments, chosen, ends, bias, cos, sin, weights, mode, kept, scratch, z)
 
-  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
     d_attention_norm_weight, d_attention_norm_bias, d_qkv_weight, d_qkv_bias, d_query_norm_weight, d_query_norm_bias, d_key_norm_weight, d_key_norm_bias, d_output_weight, d_output_bias, d_router, d_expert_in_weight, d_expert_out_weight, d_shared_in_weight, d_shared_in_bias, d_shared_out_weight, d_shared_out_bias, d_shared_gate = gradients
+    nothing = weights[0][:0]
     tokens, rows = x.size(0), dz.size(0)
     qkv = __torch__.buffer(kept, 0, tokens, 64, tokens)
     unnormed = __torch__.buffer(kept, 64, tokens, 48, tokens)
@@ -77,7 +79,7 @@
     __torch__.add_bias_gradient(d_output_bias, d_projected, beta)
     d_attended_chosen = __torch__.linear_backward(d_projected, output_weight, mode, __torch__.buffer(scratch, 40, rows, 32, tokens))
     d_attended = __torch__.put_back(d_attended_chosen, chosen, tokens)
-    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, mode, __torch__.buffer(scratch, 72, tokens, 64, tokens))
+    d_qkv = self.attention_backward(d_attended, qkv, nothing, nothing, attended, segment_extras, segments, ends, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 30.0, mode, beta, __torch__.buffer(scratch, 72, tokens, 64, tokens))
     dheads = d_qkv.view([tokens, 8, 8])
     before = unnormed.view([tokens, 6, 8])
     __torch__.norm_heads_backward(dheads[:, :4], before[:, :4], query_norm_weight, d_query_norm_weight, d_query_norm_bias, 0.001, True, True, beta)
@@ -92,8 +94,8 @@
     d_x.add_(__torch__.put_back(d_x_chosen, chosen, tokens))
     return d_x
 
-  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
-    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
+  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+    return self.backward_0(layer, x, dz, segments, chosen, ends, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def step_0(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights

@@ -1,5 +1,6 @@
-  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
     attention_norm_weight, qkv_weight, output_weight, mlp_norm_weight, mlp_in_weight, mlp_out_weight = weights
+    nothing = weights[0][:0]
     tokens = x.size(0)
     rows = tokens if chosen.numel() == 0 else chosen.size(0)
     attention_in = __torch__.rms_norm(x, attention_norm_weight, 1.0E-6, mode, __torch__.buffer(scratch, 0, tokens, 32, tokens))
@@ -7,7 +8,7 @@
     heads = qkv.view([tokens, 8, 8])
     __torch__.rotate_(heads[:, :6], cos[0], sin[0], 0, False, 1.0)
     attended = __torch__.buffer(kept, 64, tokens, 32, tokens)
-    segment_extras = self.attention(qkv, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, mode, attended)
+    segment_extras = self.attention(qkv, nothing, segments, ends, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, mode, attended)
     attended_chosen = __torch__.choose(attended, chosen)
     y = __torch__.linear(attended_chosen, output_weight, mode, __torch__.buffer(kept, 96, rows, 32, tokens))
     x_chosen = __torch__.choose(x, chosen)
@@ -19,12 +20,13 @@
     z.add_(y)
     return [z, heads[:, 4:6], heads[:, 6:]] + segment_extras
 
-  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
-    return self.forward_0(layer, x, segments, chosen, bias, cos, sin, weights, mode, kept, scratch, z)
+  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+    return self.forward_0(layer, x, segments, chosen, ends, bias, cos, sin, weights, mode, kept, scratch, z)
 
-  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
     attention_norm_weight, qkv_weight, output_weight, mlp_norm_weight, mlp_in_weight, mlp_out_weight = weights
     d_attention_norm_weight, d_qkv_weight, d_output_weight, d_mlp_norm_weight, d_mlp_in_weight, d_mlp_out_weight = gradients
+    nothing = weights[0][:0]
     tokens, rows = x.size(0), dz.size(0)
     qkv = __torch__.buffer(kept, 0, tokens, 64, tokens)
     attended = __torch__.buffer(kept, 64, tokens, 32, tokens)
@@ -47,7 +49,7 @@
     __torch__.add_weight_gradient(d_output_weight, d_y, attended_chosen, mode, beta)
     d_attended_chosen = __torch__.linear_backward(d_y, output_weight, mode, __torch__.buffer(scratch, 32, rows, 32, tokens))
     d_attended = __torch__.put_back(d_attended_chosen, chosen, tokens)
-    d_qkv = self.attention_backward(d_attended, qkv, attended, segment_extras, segments, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, mode, __torch__.buffer(scratch, 64, tokens, 64, tokens))
+    d_qkv = self.attention_backward(d_attended, qkv, nothing, nothing, attended, segment_extras, segments, ends, bias, 4, 2, 8, self.scales[layer], self.windows[layer], 0.0, mode, beta, __torch__.buffer(scratch, 64, tokens, 64, tokens))
     dheads = d_qkv.view([tokens, 8, 8])
     __torch__.rotate_(dheads[:, :6], cos[0], sin[0], 0, False, -1.0)
     inverse_attention_in = __torch__.inverse_rms(x, 1.0E-6)
@@ -59,8 +61,8 @@
     d_x.add_(__torch__.put_back(d_y, chosen, tokens))
     return d_x
 
-  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
-    return self.backward_0(layer, x, dz, segments, chosen, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
+  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+    return self.backward_0(layer, x, dz, segments, chosen, ends, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def step_0(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     attention_norm_weight, qkv_weight, output_weight, mlp_norm_weight, mlp_in_weight, mlp_out_weight = weights
