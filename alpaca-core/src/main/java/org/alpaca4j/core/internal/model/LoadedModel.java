@@ -52,6 +52,18 @@ public final class LoadedModel implements AutoCloseable {
     this.activations = activations;
   }
 
+  /** Returns a model of weights that are there already. It owns the decoder and the manager. */
+  static LoadedModel of(
+      ModelConfig config,
+      Decoder decoder,
+      NDManager manager,
+      DType activations,
+      List<UnitTensors> units) {
+    LoadedModel model = new LoadedModel(config, decoder, manager, activations);
+    model.units.addAll(units);
+    return model;
+  }
+
   /**
    * Reads a checkpoint's weights, converting them to a dtype. The files are mapped, so that the
    * only copy in memory is the one returned.
