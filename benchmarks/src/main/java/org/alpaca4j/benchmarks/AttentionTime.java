@@ -11,6 +11,7 @@ import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.DecoderDescription;
 import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
 import org.alpaca4j.core.internal.model.PackedInput;
+import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
@@ -74,7 +75,8 @@ final class AttentionTime implements AutoCloseable {
                 attention.heads(), attention.kvHeads(), attention.headDim(), attention.window()
               });
       NDArray reals = scope.create(new double[] {attention.scale(), attention.softcap()});
-      NDArray mode = scope.create(new long[] {0});
+      boolean wide = dtype != DType.F32 && GemmBackend.widens(Device.cpu(), dtype);
+      NDArray mode = scope.create(new long[] {wide ? 2 : 0});
       NDArray segments = input.segments();
       NDArray bias = input.bias();
       for (int run = 0; run < RUNS; run++) {

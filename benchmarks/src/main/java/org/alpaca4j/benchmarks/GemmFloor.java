@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
+import org.alpaca4j.core.internal.torch.GemmBackend;
 import org.alpaca4j.core.internal.torch.Tensors;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.alpaca4j.core.internal.torch.TorchProgram;
@@ -33,9 +34,10 @@ final class GemmFloor implements AutoCloseable {
   /** A linear module and the number of rows it is given. */
   private record Linear(int rows, long in, long out) {}
 
+  /** Products of a dtype are timed in fp32 where the library computes them so. */
   GemmFloor(ModelConfig config, DType dtype) {
     this.config = config;
-    this.dtype = dtype;
+    this.dtype = GemmBackend.widens(Device.cpu(), dtype) ? DType.F32 : dtype;
   }
 
   /**
