@@ -266,17 +266,6 @@ public record RopeScaling(
     return yarn(factor, originalMaxPositionEmbeddings, null, 32, 1, null, null, true);
   }
 
-  /**
-   * Returns the angle per position of each pair of dimensions, {@code [headDim / 2]}.
-   *
-   * @param config gives {@code ropeTheta}, {@code headDim} and {@code maxPositionEmbeddings}
-   * @param sequenceLength as for {@link #inverseFrequencies(double, int, int, int)}
-   */
-  public float[] inverseFrequencies(ModelConfig config, int sequenceLength) {
-    return inverseFrequencies(
-        config.ropeTheta(), config.headDim(), config.maxPositionEmbeddings(), sequenceLength);
-  }
-
   /** Returns whether frequencies depend on the length of the sequence. */
   public boolean dependsOnLength() {
     return type == Type.LONGROPE || (type == Type.DYNAMIC && alpha == 0);

@@ -53,6 +53,7 @@ final class Bloom implements Family {
     return new Layer(
         model
             .attention(
+                model.heads,
                 model.linear(
                     name + ".self_attention.query_key_value",
                     3 * model.queryRows(),

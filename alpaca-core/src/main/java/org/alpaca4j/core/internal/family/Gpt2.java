@@ -62,6 +62,7 @@ final class Gpt2 implements Family {
     return Blueprint.preNorm(
         model
             .attention(
+                model.heads,
                 model.transposed(name + ".attn.c_attn", 3 * model.queryRows(), model.hidden),
                 model.transposed(name + ".attn.c_proj", model.hidden, model.queryRows()))
             .scale(byLayer ? scale / (i + 1) : scale),

@@ -191,6 +191,13 @@ public record DecoderDescription(
    * @param bias or null: 0
    */
   public record Norm(Kind kind, double eps, @Nullable Weight weight, @Nullable Weight bias) {
+    /** RMS norms have a weight and no bias. */
+    public Norm {
+      if (kind != Kind.LAYER && (weight == null || bias != null)) {
+        throw new IllegalArgumentException(kind + " norms have a weight, and no bias");
+      }
+    }
+
     /** The formula. */
     public enum Kind {
       /** x / rms(x) * weight. */
@@ -414,6 +421,13 @@ public record DecoderDescription(
       double multiplier,
       double softcap,
       boolean normalisedRows) {
+    /** Rows are normalised where there is no bias: lengths are divided out of the logits. */
+    public Head {
+      if (normalisedRows && bias != null) {
+        throw new IllegalArgumentException("a head with normalised rows has no bias");
+      }
+    }
+
     /** Returns whether the embedding's matrix is used. */
     public boolean tied() {
       return weight == null;

@@ -396,6 +396,16 @@ class FamiliesTest {
     assertThat(sequential.layers().get(0).parallel()).isFalse();
   }
 
+  /** As in transformers, which does not know the field there. */
+  @Test
+  void familiesWithoutGroupedQueriesIgnoreNumKeyValueHeads() {
+    for (String family : List.of("gpt2", "bloom")) {
+      DecoderDescription decoder =
+          describe(family, "\"n_embd\": 32, \"n_embed\": 32, \"n_head\": 4", "\"num_key_value_heads\": 2");
+      assertThat(decoder.layers().get(0).attention().kvHeads()).as(family).isEqualTo(4);
+    }
+  }
+
   @Test
   void bloomReadsItsOldNamesFirst() {
     DecoderDescription model =
