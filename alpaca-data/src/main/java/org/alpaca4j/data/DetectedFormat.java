@@ -12,7 +12,8 @@ import java.util.stream.Stream;
 
 /**
  * What format a data file seems to have, and why. The contents decide; a name that says something
- * else is an error and no guess, since one of the two is a mistake.
+ * else is an error and no guess, since one of the two is a mistake. Only a {@code .json} file may
+ * hold JSON lines as well as an array, as many do.
  *
  * @param format how the file holds its records
  * @param layout what the fields of its first record are
@@ -91,7 +92,7 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
         return DataFormat.CSV;
       case "json":
         if (first == '{') {
-          throw objectInJson(file, head, at, line);
+          return linesInJson(file, head, at, line);
         }
         return DataFormat.JSON;
       case "jsonl", "ndjson":
@@ -133,24 +134,29 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
             + found.method());
   }
 
-  /** One object over several lines, or, if a second one follows on its line, JSON lines. */
-  private static DataException objectInJson(Path file, byte[] head, int at, int line) {
-    int l = line;
-    for (int i = at; i + 1 < head.length; i++) {
-      if (head[i] == '\n') {
-        l++;
-        if (head[i + 1] == '{') {
-          return mismatch(file, l, "one JSON array", DataFormat.JSONL);
-        }
-      }
+  /**
+   * JSON lines are often in files called .json: then the first line is an object from its beginning
+   * to its end, while one object over several lines is no data.
+   */
+  private static DataFormat linesInJson(Path file, byte[] head, int at, int line) {
+    int end = at;
+    while (end < head.length && head[end] != '\n') {
+      end++;
     }
-    return DataRecord.error(
+    boolean whole = end < head.length || head.length < HEAD_BYTES;
+    while (isBlank(head[end - 1])) {
+      end--;
+    }
+    if (!whole || head[end - 1] == '}') {
+      return DataFormat.JSONL;
+    }
+    throw DataRecord.error(
         file,
         line,
         -1,
         null,
-        "begins with an object, expected a JSON array of records; a file with one object per line"
-            + " is read with jsonl(...)");
+        "begins with an object that does not end on its line; expected a JSON array of records, or"
+            + " one object per line");
   }
 
   private static boolean startsWithMagic(Path file) throws IOException {
