@@ -136,7 +136,8 @@ public final class PromptTemplate {
       JsonNode node = JsonTree.parse(json);
       return of(text(node, "with_input", origin), text(node, "without_input", origin));
     } catch (JsonProcessingException e) {
-      throw new AlpacaException(origin + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
+      throw new AlpacaException(
+          origin + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IllegalArgumentException e) {
       throw new AlpacaException(origin + ": " + e.getMessage(), e);
     }

@@ -162,7 +162,9 @@ final class SafetensorsFile implements TensorContainer {
       }
     } catch (JsonProcessingException e) {
       throw new CheckpointException(
-          file + " is not a sound safetensors file: the header is not JSON: " + JsonProblem.describe(e),
+          file
+              + " is not a sound safetensors file: the header is not JSON: "
+              + JsonProblem.describe(e),
           e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + file + ": " + e, e);

@@ -95,7 +95,8 @@ final class TokenizerJson {
   }
 
   private static TokenizerException unreadable(String origin, IOException cause) {
-    return new TokenizerException(origin + ": not readable as JSON: " + JsonProblem.describe(cause), cause);
+    return new TokenizerException(
+        origin + ": not readable as JSON: " + JsonProblem.describe(cause), cause);
   }
 
   /** All tokens. Whoever only runs a model never asks for one, and spares the time to read them. */

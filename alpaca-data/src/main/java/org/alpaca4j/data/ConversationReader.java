@@ -49,9 +49,9 @@ public final class ConversationReader implements Function<DataRecord, Conversati
   /**
    * Returns the reader of OpenAI's fine-tuning files and TRL: a list {@code messages} of objects
    * with the strings {@code role} and {@code content}. Other fields of a message are kept for the
-   * chat template, unless they are null; {@code content} may be a list of parts, of which texts
-   * are joined and others refused, and may be missing beside tool calls. ShareGPT's names of roles
-   * are understood, too.
+   * chat template, unless they are null; {@code content} may be a list of parts, of which texts are
+   * joined and others refused, and may be missing beside tool calls. ShareGPT's names of roles are
+   * understood, too.
    */
   public static ConversationReader messages() {
     return MESSAGES;

@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import de.siegmar.fastcsv.reader.AbstractBaseCsvCallbackHandler;
 import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
+import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -42,6 +43,9 @@ final class CsvCursor implements RecordCursor {
         CsvReader.builder()
             .fieldSeparator(separator)
             .maxBufferSize(MAX_ROW_CHARACTERS)
+            .allowUnclosedQuote(false)
+            .extraFieldStrategy(FieldMismatchStrategy.IGNORE) // next() has the better words
+            .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
             .build(
                 row,
                 new InputStreamReader(
@@ -106,9 +110,10 @@ final class CsvCursor implements RecordCursor {
     try {
       return rows.hasNext() ? rows.next() : null;
     } catch (UncheckedIOException e) {
-      throw e.getCause() instanceof CharacterCodingException coding
-          ? notUtf8(coding)
-          : e.getCause();
+      if (e.getCause() instanceof CharacterCodingException coding) {
+        throw notUtf8(coding);
+      }
+      throw e.getCause();
     } catch (CsvParseException e) {
       for (Throwable cause = e; cause != null; cause = cause.getCause()) {
         if (cause instanceof CharacterCodingException coding) {
@@ -130,10 +135,7 @@ final class CsvCursor implements RecordCursor {
     int column = row.fields.size();
     return new DataException(
         DataRecord.place(
-                file,
-                row.line,
-                index,
-                column < columns.size() ? columns.get(column) : null)
+                file, row.line, index, column < columns.size() ? columns.get(column) : null)
             + (message.contains("closing quote")
                 ? ": has text after its closing quote; a quote within a field is written twice"
                 : message.contains("EOF") || message.contains("end of file")

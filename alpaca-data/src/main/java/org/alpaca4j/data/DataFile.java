@@ -34,8 +34,8 @@ public final class DataFile {
 
   /**
    * Reads a file of the format that its first characters and its name agree on, JSON lines in a
-   * {@code .json} file among them, whatever its fields
-   * are; {@link DetectedFormat#of} looks at these, too.
+   * {@code .json} file among them, whatever its fields are; {@link DetectedFormat#of} looks at
+   * these, too.
    *
    * @throws DataException if the format cannot be told, saying what was seen and what to call
    *     instead
@@ -85,9 +85,9 @@ public final class DataFile {
   /**
    * Reads a Parquet file: texts, numbers, booleans and lists, maps and structures of them; not
    * packed, or with snappy, gzip or zstd. A column of another type (bytes, times, decimals) is an
-   * error that names it if its value is asked for, and does no harm otherwise. Needs {@code org.apache.parquet:parquet-column} and {@code
-   * parquet-format-structures} on the class path, which are optional dependencies; Hadoop is not
-   * needed.
+   * error that names it if its value is asked for, and does no harm otherwise. Needs {@code
+   * org.apache.parquet:parquet-column} and {@code parquet-format-structures} on the class path,
+   * which are optional dependencies; Hadoop is not needed.
    */
   public static RecordSource<DataRecord> parquet(Path file) {
     return source(

@@ -210,7 +210,12 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     try (pages;
         Stream<R> records = ReportingSource.open(from, log)) {
       return new DatasetAssembler<R>(
-              from.name(), maker, options, record -> PlainValue.characters(content(record)), pages, log)
+              from.name(),
+              maker,
+              options,
+              record -> PlainValue.characters(content(record)),
+              pages,
+              log)
           .assemble(records.iterator());
     }
   }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -27,17 +28,14 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
   private static final byte[] PARQUET_MAGIC = {'P', 'A', 'R', '1'};
 
   /**
-   * Looks at the beginning of a file and at its first record.
+   * Looks at the beginning of a file and at its first record that can be read.
    *
    * @throws DataException if format or layout cannot be told, saying what was seen and what to call
-   *     instead; or if the first record cannot be read
+   *     instead; or if no record can be read
    */
   public static DetectedFormat of(Path file) {
     DataFormat format = formatOf(file);
-    DataRecord first;
-    try (Stream<DataRecord> records = DataFile.of(file, format).stream()) {
-      first = records.iterator().next();
-    }
+    DataRecord first = firstRecord(file, format);
     RecordLayout layout = layoutOf(file, first);
     return new DetectedFormat(
         format,
@@ -49,6 +47,19 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
             + String.join(", ", first.names())
             + ", those of "
             + layout.words());
+  }
+
+  /** Returns the first record that can be read: what becomes of those before it is not ours. */
+  private static DataRecord firstRecord(Path file, DataFormat format) {
+    ReadingLog log = new ReadingLog(new OnBadRecord(1));
+    try (Stream<DataRecord> records = ReportingSource.open(DataFile.of(file, format), log)) {
+      Iterator<DataRecord> iterator = records.iterator();
+      if (iterator.hasNext()) {
+        return iterator.next();
+      }
+    }
+    throw new DataException(
+        file + ": no record can be read; the first: " + log.badRecords().get(0).reason());
   }
 
   /** Returns the format alone, without reading a record. */

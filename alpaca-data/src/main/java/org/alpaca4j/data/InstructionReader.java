@@ -8,9 +8,9 @@ import java.util.stream.Stream;
 
 /**
  * Reads instruction data: records with the fields {@code instruction}, {@code output} and,
- * optionally, {@code input} (absent, null and empty are the same), or other names for them. They are
- * texts; a number or a boolean is taken as Python prints it, as Stanford Alpaca's train.py does.
- * Other fields are ignored, and named by {@link DataReport#unusedFields}. Immutable and
+ * optionally, {@code input} (absent, null and empty are the same), or other names for them. They
+ * are texts; a number or a boolean is taken as Python prints it, as Stanford Alpaca's train.py
+ * does. Other fields are ignored, and named by {@link DataReport#unusedFields}. Immutable and
  * thread-safe.
  *
  * <pre>{@code
@@ -37,8 +37,8 @@ public final class InstructionReader implements Function<DataRecord, Instruction
 
   /**
    * Returns the reader of Stanford Alpaca's field names. A record with a {@code system} message, a
-   * {@code history} of earlier rounds or {@code tools} is refused, since a prompt of one instruction
-   * has no place for them: {@link ConversationReader#alpaca()} reads it.
+   * {@code history} of earlier rounds or {@code tools} is refused, since a prompt of one
+   * instruction has no place for them: {@link ConversationReader#alpaca()} reads it.
    */
   public static InstructionReader alpaca() {
     return ALPACA;

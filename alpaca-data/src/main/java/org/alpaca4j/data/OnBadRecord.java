@@ -1,8 +1,8 @@
 package org.alpaca4j.data;
 
 /**
- * What to do with records that cannot be used: lines that are no JSON, fields that are missing or of
- * a wrong type, conversations that their chat template refuses. A file that cannot be read on is
+ * What to do with records that cannot be used: lines that are no JSON, fields that are missing or
+ * of a wrong type, conversations that their chat template refuses. A file that cannot be read on is
  * refused in any case.
  *
  * @param maxShare the share of all records that may be left out, 0 to 1; 0 refuses the first

@@ -53,7 +53,8 @@ final class ParquetCursor implements RecordCursor {
     try {
       this.footer = footer();
       this.schema = new ParquetSchema(footer.getSchema());
-      this.columns = schema.messageType().getFields().stream().map(field -> field.getName()).toList();
+      this.columns =
+          schema.messageType().getFields().stream().map(field -> field.getName()).toList();
     } catch (ParquetException
         | ParquetRuntimeException
         | IllegalArgumentException
@@ -165,7 +166,8 @@ final class ParquetCursor implements RecordCursor {
     rows =
         new ColumnIOFactory(footer.getCreated_by())
             .getColumnIO(schema.messageType())
-            .getRecordReader(new RowGroupPages(pages, rowsLeft), new GroupRecordConverter(schema.messageType()));
+            .getRecordReader(
+                new RowGroupPages(pages, rowsLeft), new GroupRecordConverter(schema.messageType()));
   }
 
   private record RowGroupPages(Map<List<String>, PageReader> pages, long rowCount)

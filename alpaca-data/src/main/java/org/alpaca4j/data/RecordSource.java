@@ -59,8 +59,7 @@ public interface RecordSource<R> {
 
   /** Returns the records that a pure predicate accepts. */
   default RecordSource<R> filter(Predicate<? super R> predicate) {
-    return new DerivedSource<>(
-        name(), log -> ReportingSource.open(this, log).filter(predicate));
+    return new DerivedSource<>(name(), log -> ReportingSource.open(this, log).filter(predicate));
   }
 
   /**

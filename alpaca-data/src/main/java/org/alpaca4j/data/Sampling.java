@@ -10,8 +10,7 @@ final class Sampling {
   private Sampling() {}
 
   /** Vitter's algorithm R over the indexes, then a second pass that keeps those. */
-  static <R> Stream<R> sample(
-      RecordSource<R> source, int count, long seed, ReadingLog log) {
+  static <R> Stream<R> sample(RecordSource<R> source, int count, long seed, ReadingLog log) {
     int[] chosen = new int[Math.min(count, 1 << 12)];
     int seen = 0;
     try (Stream<R> records = ReportingSource.open(source, log)) {

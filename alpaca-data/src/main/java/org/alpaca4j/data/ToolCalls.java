@@ -30,11 +30,11 @@ final class ToolCalls {
     Object call = message.remove(ROLE);
     if (call != null) {
       if (calls != null) {
-        throw from.error(
-            place + "." + ROLE, "stands beside " + FIELD + "; keep one of the two");
+        throw from.error(place + "." + ROLE, "stands beside " + FIELD + "; keep one of the two");
       }
       String path = place + "." + ROLE;
-      Object plain = call instanceof String text ? JsonObjectParser.valueOf(from, path, text) : call;
+      Object plain =
+          call instanceof String text ? JsonObjectParser.valueOf(from, path, text) : call;
       message.put(FIELD, List.of(wrapped(function(from, path, plain))));
     } else if (calls != null) {
       List<Object> normal = new ArrayList<>();
@@ -50,7 +50,9 @@ final class ToolCalls {
     }
   }
 
-  /** Returns the calls of ShareGPT's turn: a JSON text of a function's call, or of a list of them. */
+  /**
+   * Returns the calls of ShareGPT's turn: a JSON text of a function's call, or of a list of them.
+   */
   static List<Object> ofText(DataRecord from, String place, String text) {
     Object value = JsonObjectParser.valueOf(from, place, text);
     List<Object> calls = new ArrayList<>();
@@ -98,8 +100,7 @@ final class ToolCalls {
       DataRecord from, String place, Map<String, @Nullable Object> function) {
     if (function.get(ARGUMENTS) instanceof String text) {
       String path = place + "." + ARGUMENTS;
-      Object arguments =
-          text.isBlank() ? Map.of() : JsonObjectParser.valueOf(from, path, text);
+      Object arguments = text.isBlank() ? Map.of() : JsonObjectParser.valueOf(from, path, text);
       function.put(ARGUMENTS, TurnReader.object(from, path, arguments));
     }
     return function;

@@ -229,11 +229,14 @@ final class TurnReader {
     if (value == null || value instanceof String text && text.isBlank()) {
       return List.of();
     }
-    Object plain = value instanceof String text ? JsonObjectParser.valueOf(from, place, text) : value;
+    Object plain =
+        value instanceof String text ? JsonObjectParser.valueOf(from, place, text) : value;
     if (!(plain instanceof List<?> list)) {
       throw from.error(
           place,
-          "expected an array" + (value == plain ? "" : " in the JSON text") + ", found "
+          "expected an array"
+              + (value == plain ? "" : " in the JSON text")
+              + ", found "
               + DataRecord.kind(plain));
     }
     List<Map<String, @Nullable Object>> objects = new ArrayList<>();

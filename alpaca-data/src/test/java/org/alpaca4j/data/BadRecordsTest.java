@@ -117,10 +117,7 @@ class BadRecordsTest {
     assertThatThrownBy(() -> leaveOut(1).file(csv).build())
         .hasMessageContaining("a quote that is never closed");
     assertThatThrownBy(
-            () ->
-                leaveOut(1)
-                    .source(DataFile.csv(columns).map(InstructionReader.alpaca()))
-                    .build())
+            () -> leaveOut(1).source(DataFile.csv(columns).map(InstructionReader.alpaca())).build())
         .hasMessageContaining("there is no such column");
   }
 
@@ -226,8 +223,7 @@ class BadRecordsTest {
     assertThat(second).isEqualTo(first);
     assertThat(first.badRecords()).hasSize(1);
     assertThatThrownBy(
-            () ->
-                SupervisedDataset.builder().tokenizer(tokenizer).jsonl(file).cache(cache).build())
+            () -> SupervisedDataset.builder().tokenizer(tokenizer).jsonl(file).cache(cache).build())
         .hasMessageContaining("line 2");
   }
 

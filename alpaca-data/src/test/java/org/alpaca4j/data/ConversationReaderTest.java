@@ -114,7 +114,8 @@ class ConversationReaderTest {
     assertThat(conversation.messages().get(1).toMap().get("tool_calls"))
         .isEqualTo(
             List.of(
-                Map.of("type", "function", "function", Map.of("name", "f", "arguments", Map.of()))));
+                Map.of(
+                    "type", "function", "function", Map.of("name", "f", "arguments", Map.of()))));
   }
 
   @Test
@@ -134,10 +135,11 @@ class ConversationReaderTest {
   void understandsShareGptsSpeakers() throws IOException {
     Conversation conversation =
         shareGpt(
-            "{'conversations':[{'from':'human','value':'Go.'},"
-                + "{'from':'function_call','value':'{~name~:~f~,~arguments~:{~a~:1}}'},"
-                + "{'from':'observation','value':'12'},{'from':'function','value':'13'},"
-                + "{'from':'model','value':'OK.'}]}".replace("~", "\\\""));
+            ("{'conversations':[{'from':'human','value':'Go.'},"
+                    + "{'from':'function_call','value':'{~name~:~f~,~arguments~:{~a~:1}}'},"
+                    + "{'from':'observation','value':'12'},{'from':'function','value':'13'},"
+                    + "{'from':'model','value':'OK.'}]}")
+                .replace("~", "\\\""));
 
     assertThat(conversation.messages())
         .extracting(ChatMessage::role)
@@ -176,8 +178,7 @@ class ConversationReaderTest {
 
   @Test
   void pointsToTheOtherReaderWhereTurnsHaveARole() {
-    assertThatThrownBy(
-            () -> shareGpt("{'conversations':[{'role':'user','content':'a'}]}"))
+    assertThatThrownBy(() -> shareGpt("{'conversations':[{'role':'user','content':'a'}]}"))
         .hasMessageContaining("ConversationReader.messages(\"conversations\")");
   }
 
@@ -215,7 +216,8 @@ class ConversationReaderTest {
         .containsExactly(Map.of("type", "function", "function", Map.of("name", "w")));
     assertThat(messages(turns + "'tools':''}").tools()).isEmpty();
     assertThatThrownBy(() -> messages(turns + "'tools':'{}'}"))
-        .hasMessageContaining("field \"tools\": expected an array in the JSON text, found an object");
+        .hasMessageContaining(
+            "field \"tools\": expected an array in the JSON text, found an object");
   }
 
   @ParameterizedTest
@@ -235,8 +237,7 @@ class ConversationReaderTest {
     String user = "{'from':'human','value':'Go.','loss':null,'weight':0}";
     Conversation turns =
         shareGpt("{'conversations':[" + user + ",{'from':'gpt','value':'OK.'," + field + "}]}");
-    Conversation messages =
-        messages(turns("{'role':'assistant','content':'OK.'," + field + "}"));
+    Conversation messages = messages(turns("{'role':'assistant','content':'OK.'," + field + "}"));
 
     for (Conversation conversation : List.of(turns, messages)) {
       Map<String, ?> answer = conversation.messages().get(1).extra();
@@ -257,8 +258,7 @@ class ConversationReaderTest {
     "'\"loss\":true,\"weight\":0', 'is true, but another field says 0'",
   })
   void refusesOtherWeights(String field, String message) {
-    assertThatThrownBy(
-            () -> messages(turns("{'role':'assistant','content':'OK.'," + field + "}")))
+    assertThatThrownBy(() -> messages(turns("{'role':'assistant','content':'OK.'," + field + "}")))
         .hasMessageContaining(message);
   }
 
@@ -269,7 +269,8 @@ class ConversationReaderTest {
                 messages(
                     "{'messages':[{'role':'user','content':'a','weight':1},"
                         + "{'role':'assistant','content':'b'}]}"))
-        .hasMessageContaining("messages[0]\": is to be learnt by its weight, but only the assistant");
+        .hasMessageContaining(
+            "messages[0]\": is to be learnt by its weight, but only the assistant");
   }
 
   @Test
@@ -299,8 +300,7 @@ class ConversationReaderTest {
             folder.resolve("a.jsonl"),
             ("{'instruction':'i','output':'o'," + field + "}").replace('\'', '"'));
 
-    assertThatThrownBy(
-            () -> DataFile.jsonl(file).map(InstructionReader.alpaca()).stream().toList())
+    assertThatThrownBy(() -> DataFile.jsonl(file).map(InstructionReader.alpaca()).stream().toList())
         .hasMessageContaining("field \"" + name + "\": has no place")
         .hasMessageContaining("ConversationReader.alpaca()");
     assertThat(

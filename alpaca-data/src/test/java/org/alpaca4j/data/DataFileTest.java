@@ -114,7 +114,8 @@ class DataFileTest {
     Path file = file("data.csv", ",instruction,output,\n0,a,b,\n");
 
     assertThat(maps(DataFile.csv(file)))
-        .containsExactly(Map.of("column 1", "0", "instruction", "a", "output", "b", "column 4", ""));
+        .containsExactly(
+            Map.of("column 1", "0", "instruction", "a", "output", "b", "column 4", ""));
   }
 
   @Test
@@ -139,7 +140,8 @@ class DataFileTest {
     assertThatThrownBy(() -> maps(DataFile.csv(page))).hasMessageContaining("is an HTML page");
     Path parquet = file("c.parquet", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
     assertThatThrownBy(() -> DataFile.detect(parquet)).hasMessageContaining("git-LFS pointer");
-    assertThatThrownBy(() -> maps(DataFile.parquet(parquet))).hasMessageContaining("git-LFS pointer");
+    assertThatThrownBy(() -> maps(DataFile.parquet(parquet)))
+        .hasMessageContaining("git-LFS pointer");
   }
 
   @Test

@@ -17,8 +17,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class JsonProblem {
 
-  private static final Pattern NOT_A_NUMBER = Pattern.compile("token '([+-]?(?:NaN|INF|Infinity))'");
-  private static final Pattern WORD = Pattern.compile("^Unrecognized token '(.*?)'", Pattern.DOTALL);
+  private static final Pattern NOT_A_NUMBER =
+      Pattern.compile("token '([+-]?(?:NaN|INF|Infinity))'");
+  private static final Pattern WORD =
+      Pattern.compile("^Unrecognized token '(.*?)'", Pattern.DOTALL);
   private static final Pattern CHARACTER =
       Pattern.compile("^(?:Unexpected|Illegal) .*?character \\(.*?\\(?code (\\d+)", Pattern.DOTALL);
   private static final Pattern ESCAPE = Pattern.compile("^Unrecognized character escape '?(.)");

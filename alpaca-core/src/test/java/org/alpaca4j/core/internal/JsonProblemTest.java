@@ -54,7 +54,8 @@ class JsonProblemTest {
 
   @Test
   void saysWhatLimitIsExceeded() {
-    assertThat(JsonProblem.describe(failure("[".repeat(2000)))).isEqualTo("is nested deeper than 1000");
+    assertThat(JsonProblem.describe(failure("[".repeat(2000))))
+        .isEqualTo("is nested deeper than 1000");
     assertThat(JsonProblem.describe(failure("1".repeat(2000))))
         .isEqualTo("holds a number of more characters than 1000");
   }
@@ -68,10 +69,41 @@ class JsonProblemTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "{", "[1", "{\"a\": }", "{\"a\": 1,}", "nul", "{a: 1}", "[01]", "[1.]", "[.5]", "[+1]",
-        "[1e]", "[-]", "[1 2]", "[\"\\x\"]", "[\"\\u12\"]", "[\"a\nb\"]", "[\u0001]", "]", "}",
-        "[}", "{]", "[/* */]", "# a", "[undefined]", "[INF]", "['a']", "[\"a\tb\"]", "[1_000]",
-        "{\"a\"", "{\"a\":", "[tru]", "[\u00A0]", "\uFEFF\uFEFF[]", "[0x1F]", "[NaN]"
+        "{",
+        "[1",
+        "{\"a\": }",
+        "{\"a\": 1,}",
+        "nul",
+        "{a: 1}",
+        "[01]",
+        "[1.]",
+        "[.5]",
+        "[+1]",
+        "[1e]",
+        "[-]",
+        "[1 2]",
+        "[\"\\x\"]",
+        "[\"\\u12\"]",
+        "[\"a\nb\"]",
+        "[\u0001]",
+        "]",
+        "}",
+        "[}",
+        "{]",
+        "[/* */]",
+        "# a",
+        "[undefined]",
+        "[INF]",
+        "['a']",
+        "[\"a\tb\"]",
+        "[1_000]",
+        "{\"a\"",
+        "{\"a\":",
+        "[tru]",
+        "[\u00A0]",
+        "\uFEFF\uFEFF[]",
+        "[0x1F]",
+        "[NaN]"
       })
   void namesNeitherSwitchesNorClassesOfTheParser(String text) {
     assertThat(JsonProblem.describeWithPlace(failure(text)))

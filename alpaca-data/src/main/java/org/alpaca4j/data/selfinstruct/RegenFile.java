@@ -69,7 +69,8 @@ final class RegenFile {
     try {
       records = JSON.readTree(file.toFile());
     } catch (JsonProcessingException e) {
-      throw new DataException(file + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
+      throw new DataException(
+          file + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IOException e) {
       throw new DataException(file + ": cannot be read: " + e, e);
     }

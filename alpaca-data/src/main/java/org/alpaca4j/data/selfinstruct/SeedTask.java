@@ -61,7 +61,8 @@ public record SeedTask(String instruction, String input, String output) {
     try {
       task = JSON.readTree(line);
     } catch (JsonProcessingException e) {
-      throw new DataException(place + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
+      throw new DataException(
+          place + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     }
     JsonNode instance = task.path("instances").path(0);
     if (!instance.isObject()) {

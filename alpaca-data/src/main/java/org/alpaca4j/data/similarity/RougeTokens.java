@@ -86,8 +86,7 @@ public final class RougeTokens {
 
   /** Whether a token that begins so is one of Latin letters or a number. */
   private static boolean isLatin(int c) {
-    return !Character.isLetter(c)
-        || Character.UnicodeScript.of(c) == Character.UnicodeScript.LATIN;
+    return !Character.isLetter(c) || Character.UnicodeScript.of(c) == Character.UnicodeScript.LATIN;
   }
 
   private static void end(StringBuilder token, List<String> tokens) {

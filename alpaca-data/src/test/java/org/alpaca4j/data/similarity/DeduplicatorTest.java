@@ -25,7 +25,8 @@ class DeduplicatorTest {
             "Write a poem about spring",
             "write a poem about spring.");
 
-    assertThat(Deduplicator.builder().build().deduplicate(texts).kept()).containsExactly(0, 2, 3, 4, 6);
+    assertThat(Deduplicator.builder().build().deduplicate(texts).kept())
+        .containsExactly(0, 2, 3, 4, 6);
   }
 
   @ParameterizedTest
@@ -103,7 +104,7 @@ class DeduplicatorTest {
 
   @Test
   void alwaysKeepsTextsWithoutTokens() {
-    assertThat(Deduplicator.builder().build().deduplicate(List.of("", "诗", "", "诗")).kept())
+    assertThat(Deduplicator.builder().build().deduplicate(List.of("", "?!", "", "?!")).kept())
         .hasSize(4);
   }
 

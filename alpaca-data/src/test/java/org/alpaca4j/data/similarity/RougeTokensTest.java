@@ -9,7 +9,8 @@ class RougeTokensTest {
 
   @Test
   void fitsTheTextsScript() {
-    for (String latin : List.of("Übersetze 'naïve' 3 Mal", "Translate 你好 to English", "12 + 30", "")) {
+    for (String latin :
+        List.of("Übersetze 'naïve' 3 Mal", "Translate 你好 to English", "12 + 30", "")) {
       assertThat(RougeTokens.tokenizeFitting(latin)).isEqualTo(RougeTokens.tokenize(latin));
     }
     assertThat(RougeTokens.tokenizeFitting("用Python写诗歌与散文集锦")).contains("python", "诗", "文");
