@@ -38,7 +38,7 @@ final class JsonArrayCursor implements RecordCursor {
       }
     } catch (RecordException e) {
       if (e.getCause() instanceof JsonProcessingException) {
-        throw new DataException(e.getMessage(), e); // the rest of the array cannot be read
+        throw new DataException(e.record().toString(), e); // the rest of the array cannot be read
       }
       leaveRecord();
       throw e;
@@ -64,7 +64,7 @@ final class JsonArrayCursor implements RecordCursor {
         parser.nextToken();
       }
     } catch (JsonProcessingException e) {
-      throw new DataException(objects.unreadable(e, index - 1).getMessage(), e);
+      throw new DataException(String.valueOf(objects.unreadable(e, index - 1).getMessage()), e);
     }
   }
 

@@ -13,8 +13,11 @@ final class RecordException extends DataException {
   private final transient BadRecord record;
 
   RecordException(BadRecord record, @Nullable Throwable cause) {
-    super(record.toString(), cause);
+    super(record.toString());
     this.record = record;
+    if (cause != null) {
+      initCause(cause);
+    }
   }
 
   BadRecord record() {

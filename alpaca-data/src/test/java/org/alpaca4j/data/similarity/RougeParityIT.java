@@ -70,7 +70,8 @@ class RougeParityIT {
         kept.add(candidate);
       }
     }
-    Deduplicator.Builder deduplicator = Deduplicator.builder().tokenizer(RougeTokens::tokenize).seeds(seeds);
+    Deduplicator.Builder deduplicator =
+        Deduplicator.builder().tokenizer(RougeTokens::tokenize).seeds(seeds);
     assertThat(deduplicator.build().deduplicate(candidates).kept()).isEqualTo(kept);
     assertThat(deduplicator.mostSimilar(10).build().deduplicate(candidates).kept()).isEqualTo(kept);
   }
