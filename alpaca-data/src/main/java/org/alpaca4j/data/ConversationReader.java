@@ -132,9 +132,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
     List<ChatMessage> messages = new ArrayList<>();
     boolean assistant = false;
     for (int i = 0; i < entries.size(); i++) {
-      TurnReader turn =
-          new TurnReader(
-              from, field, i, TurnReader.object(from, field + "[" + i + "]", entries.get(i)));
+      TurnReader turn = new TurnReader(from, field, i, entries.get(i));
       ChatMessage message = layout == Layout.SHARE_GPT ? turn.shareGpt() : turn.message();
       assistant |= message.role().equals("assistant");
       messages.add(message);

@@ -44,7 +44,7 @@ final class TurnReader {
 
   private final DataRecord from;
   private final String list;
-  private final String place;
+  private final int index;
   private final Map<String, @Nullable Object> fields;
 
   /**
@@ -52,12 +52,18 @@ final class TurnReader {
    *
    * @param list the field that holds the turns
    * @param index the turn's index
+   * @param turn its fields, which are left as they are
+   * @throws DataException if it is no object
    */
-  TurnReader(DataRecord from, String list, int index, Map<String, @Nullable Object> fields) {
+  @SuppressWarnings("unchecked") // objects of a record have names as keys
+  TurnReader(DataRecord from, String list, int index, @Nullable Object turn) {
     this.from = from;
     this.list = list;
-    this.place = list + "[" + index + "]";
-    this.fields = fields;
+    this.index = index;
+    if (!(turn instanceof Map<?, ?> map)) {
+      throw from.error(place(), "expected an object, found " + DataRecord.kind(turn));
+    }
+    this.fields = (Map<String, @Nullable Object>) map;
   }
 
   /** OpenAI's layout: {@code role} and {@code content}; further fields are for the template. */
@@ -80,7 +86,7 @@ final class TurnReader {
   ChatMessage shareGpt() {
     if (!fields.containsKey("from") && fields.containsKey("role")) {
       throw from.error(
-          place + ".from",
+          place() + ".from",
           "is missing; turns with role and content are read with ConversationReader.messages(\""
               + list
               + "\")");
@@ -89,7 +95,7 @@ final class TurnReader {
     String role = ROLES.get(speaker);
     if (role == null) {
       throw from.error(
-          place + ".from",
+          place() + ".from",
           "unknown speaker \""
               + speaker
               + "\"; known are "
@@ -115,10 +121,12 @@ final class TurnReader {
     if (speaker.equals(ToolCalls.ROLE)) {
       message.put(
           ToolCalls.FIELD,
-          ToolCalls.ofText(from, place + "." + contentField, content(contentField)));
+          ToolCalls.ofText(from, place() + "." + contentField, content(contentField)));
       message.remove("content");
     } else {
-      ToolCalls.normalize(from, place, message);
+      if (message.containsKey(ToolCalls.FIELD) || message.containsKey(ToolCalls.ROLE)) {
+        ToolCalls.normalize(from, place(), message);
+      }
       boolean calls = message.get(ToolCalls.FIELD) != null;
       if (calls && fields.get(contentField) == null) {
         message.remove("content");
@@ -133,6 +141,10 @@ final class TurnReader {
     return ChatMessage.ofMap(message);
   }
 
+  private String place() {
+    return list + "[" + index + "]";
+  }
+
   /** A text, or a list of parts that are texts, joined. */
   private String content(String name) {
     if (!(fields.get(name) instanceof List<?> parts)) {
@@ -140,7 +152,7 @@ final class TurnReader {
     }
     StringBuilder joined = new StringBuilder();
     for (int i = 0; i < parts.size(); i++) {
-      joined.append(part(place + "." + name + "[" + i + "]", parts.get(i)));
+      joined.append(part(place() + "." + name + "[" + i + "]", parts.get(i)));
     }
     return joined.toString();
   }
@@ -172,7 +184,7 @@ final class TurnReader {
       }
       Number weight = weight(name, value);
       if (found != null && found.doubleValue() != weight.doubleValue()) {
-        throw from.error(place + "." + name, "is " + value + ", but another field says " + found);
+        throw from.error(place() + "." + name, "is " + value + ", but another field says " + found);
       }
       found = weight;
     }
@@ -181,7 +193,8 @@ final class TurnReader {
     }
     if (found.doubleValue() != 0) {
       throw from.error(
-          place, "is to be learnt by its weight, but only the assistant's turns can be; remove it");
+          place(),
+          "is to be learnt by its weight, but only the assistant's turns can be; remove it");
     }
     return null; // nobody learns it in any case
   }
@@ -196,7 +209,7 @@ final class TurnReader {
       return number;
     }
     throw from.error(
-        place + "." + name,
+        place() + "." + name,
         "expected true, false or a number of 0 or more, found "
             + (value instanceof String text ? "\"" + text + "\"" : DataRecord.kind(value)));
   }
@@ -206,7 +219,7 @@ final class TurnReader {
       return text;
     }
     throw from.error(
-        place + "." + name,
+        place() + "." + name,
         fields.containsKey(name)
             ? "expected a string, found " + DataRecord.kind(fields.get(name))
             : "is missing");
