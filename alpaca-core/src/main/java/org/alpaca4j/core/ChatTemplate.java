@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.alpaca4j.core.internal.jinja.JinjaException;
 import org.alpaca4j.core.internal.jinja.JinjaTemplate;
 import org.jspecify.annotations.Nullable;
@@ -435,7 +436,7 @@ public final class ChatTemplate {
     try {
       return JsonTree.parse(read(file));
     } catch (IOException e) {
-      throw new ChatTemplateException(file + " is not valid JSON: " + e.getMessage(), e);
+      throw new ChatTemplateException(file + " is not valid JSON: " + JsonProblem.describe(e), e);
     }
   }
 

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,7 +18,9 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.alpaca4j.core.internal.Names;
+import org.alpaca4j.core.internal.Placeholder;
 import org.alpaca4j.core.internal.StagedFolder;
 
 /**
@@ -55,6 +58,7 @@ record CheckpointFiles(
     }
 
     TensorContainer open(Path file) {
+      requireNoPlaceholder(file);
       return this == PYTORCH ? PytorchFile.open(file) : SafetensorsFile.open(file);
     }
   }
@@ -165,6 +169,7 @@ record CheckpointFiles(
   }
 
   private static Map<String, String> readIndex(Format format, Path index) {
+    requireNoPlaceholder(index);
     String json = readText(index, MAX_INDEX_BYTES);
     Map<String, String> shardOfTensor = new LinkedHashMap<>();
     boolean found = false;
@@ -204,7 +209,7 @@ record CheckpointFiles(
         throw new CheckpointException(index + " goes on after its JSON object");
       }
     } catch (JsonProcessingException e) {
-      throw new CheckpointException(index + " is not JSON: " + e.getOriginalMessage(), e);
+      throw new CheckpointException(index + " is not JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + index + ": " + e, e);
     }
@@ -250,6 +255,19 @@ record CheckpointFiles(
             file + " has " + size + " bytes, more than the " + maxBytes + " permitted");
       }
       return Files.readString(file);
+    } catch (IOException e) {
+      throw new CheckpointException("Cannot read " + file + ": " + e, e);
+    }
+  }
+
+  private static void requireNoPlaceholder(Path file) {
+    try {
+      Optional<String> found = Placeholder.in(file);
+      if (found.isPresent()) {
+        throw new CheckpointException(file + " " + found.get());
+      }
+    } catch (NoSuchFileException e) {
+      throw new CheckpointException(file + " does not exist", e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + file + ": " + e, e);
     }

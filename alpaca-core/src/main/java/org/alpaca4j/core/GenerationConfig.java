@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -127,7 +128,7 @@ public final class GenerationConfig {
     try {
       json = JsonTree.parse(text);
     } catch (JsonProcessingException e) {
-      throw new CheckpointException(source + ": not JSON: " + e.getOriginalMessage(), e);
+      throw new CheckpointException(source + ": not JSON: " + JsonProblem.describeWithPlace(e), e);
     }
     if (!json.isObject()) {
       throw new CheckpointException(source + ": expected a JSON object");

@@ -20,6 +20,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.JsonProblem;
+import org.alpaca4j.core.internal.Placeholder;
 import org.alpaca4j.core.internal.family.ConfigFields;
 import org.alpaca4j.core.internal.family.Families;
 import org.alpaca4j.core.internal.family.Profile;
@@ -146,7 +148,12 @@ public final class ModelConfig {
    */
   public static ModelConfig load(Path file) {
     try {
-      return parse(Files.readString(file), file.toString());
+      String json = Files.readString(file);
+      Optional<String> placeholder = Placeholder.in(file);
+      if (placeholder.isPresent()) {
+        throw new CheckpointException(file + " " + placeholder.get());
+      }
+      return parse(json, file.toString());
     } catch (NoSuchFileException e) {
       throw new CheckpointException(file + " does not exist", e);
     } catch (IOException e) {
@@ -167,7 +174,8 @@ public final class ModelConfig {
     try {
       node = JsonTree.parse(json, true);
     } catch (JsonProcessingException e) {
-      throw new CheckpointException(source + " is not JSON: " + e.getMessage(), e);
+      throw new CheckpointException(
+          source + " is not JSON: " + JsonProblem.describeWithPlace(e), e);
     }
     if (!(node instanceof ObjectNode document)) {
       throw new CheckpointException(source + " is not a JSON object");

@@ -11,6 +11,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -135,7 +136,8 @@ public final class PromptTemplate {
       JsonNode node = JsonTree.parse(json);
       return of(text(node, "with_input", origin), text(node, "without_input", origin));
     } catch (JsonProcessingException e) {
-      throw new AlpacaException(origin + ": not readable as JSON: " + e.getOriginalMessage(), e);
+      throw new AlpacaException(
+          origin + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IllegalArgumentException e) {
       throw new AlpacaException(origin + ": " + e.getMessage(), e);
     }

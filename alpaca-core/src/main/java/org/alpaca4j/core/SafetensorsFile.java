@@ -25,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -161,7 +162,10 @@ final class SafetensorsFile implements TensorContainer {
       }
     } catch (JsonProcessingException e) {
       throw new CheckpointException(
-          file + " is not a sound safetensors file: the header is not JSON: " + firstLine(e), e);
+          file
+              + " is not a sound safetensors file: the header is not JSON: "
+              + JsonProblem.describe(e),
+          e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + file + ": " + e, e);
     }
@@ -347,14 +351,6 @@ final class SafetensorsFile implements TensorContainer {
 
   private static String abbreviate(String text) {
     return text.length() <= 40 ? text : text.substring(0, 40) + "…";
-  }
-
-  private static String firstLine(JsonProcessingException e) {
-    return abbreviateLong(e.getOriginalMessage());
-  }
-
-  private static String abbreviateLong(String text) {
-    return text.length() <= 200 ? text : text.substring(0, 200) + "…";
   }
 
   private static CheckpointException malformed(Path file, String why) {

@@ -24,6 +24,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.Placeholder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -111,6 +112,7 @@ public final class Tokenizer implements AutoCloseable {
     if (folder == null || !Files.isRegularFile(file)) {
       throw new TokenizerException(missing(path));
     }
+    requireNoPlaceholder(file);
     VocabularyFile kind = VocabularyFile.named(file);
     TokenizerFiles files = TokenizerFiles.read(folder);
     TokenizerJson json;
@@ -174,6 +176,17 @@ public final class Tokenizer implements AutoCloseable {
       ChatTemplate.load(folder).ifPresent(t -> templates.put(DEFAULT_TEMPLATE, t));
     }
     return templates;
+  }
+
+  private static void requireNoPlaceholder(Path file) {
+    try {
+      Optional<String> found = Placeholder.in(file);
+      if (found.isPresent()) {
+        throw new TokenizerException(file + " " + found.get());
+      }
+    } catch (IOException e) {
+      throw new TokenizerException(file + ": cannot be read: " + e.getMessage(), e);
+    }
   }
 
   private static Path tokenizerFile(Path path) {

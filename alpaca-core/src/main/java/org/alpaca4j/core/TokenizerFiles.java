@@ -20,6 +20,8 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.alpaca4j.core.internal.JsonProblem;
+import org.alpaca4j.core.internal.Placeholder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -234,7 +236,11 @@ final class TokenizerFiles {
       return JsonTree.fields(document);
     } catch (IOException e) {
       throw new TokenizerException(
-          folder.resolve(name) + ": not readable as JSON: " + e.getMessage(), e);
+          folder.resolve(name)
+              + Placeholder.in(bytes)
+                  .map(found -> " " + found)
+                  .orElse(": not readable as JSON: " + JsonProblem.describe(e)),
+          e);
     }
   }
 

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -94,7 +95,8 @@ final class TokenizerJson {
   }
 
   private static TokenizerException unreadable(String origin, IOException cause) {
-    return new TokenizerException(origin + ": not readable as JSON: " + cause.getMessage(), cause);
+    return new TokenizerException(
+        origin + ": not readable as JSON: " + JsonProblem.describe(cause), cause);
   }
 
   /** All tokens. Whoever only runs a model never asks for one, and spares the time to read them. */

@@ -294,6 +294,26 @@ class CheckpointTest {
 
   @ParameterizedTest
   @CsvSource({
+    "model.safetensors, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n', git lfs pull",
+    "pytorch_model.bin, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n', git lfs pull",
+    "model.safetensors, '\n<!DOCTYPE html><html>Sign in</html>', is an HTML page",
+    "pytorch_model.bin, '<html><body>404</body></html>', is an HTML page",
+    "model.safetensors, '<?xml version=\"1.0\"?><Error/>', is an XML text",
+    "model.safetensors.index.json, 'version https://git-lfs.github.com/spec/v1\n', git lfs pull"
+  })
+  void aFileThatStandsForTheWeightsIsCalledWhatItIs(String name, String text, String message)
+      throws IOException {
+    Path file = Files.writeString(folder.resolve(name), text);
+
+    assertThatThrownBy(() -> Checkpoint.open(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageStartingWith(file + " is ")
+        .hasMessageContaining(message)
+        .hasMessageContaining("download");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "consolidated.00.pth, Meta's release",
     "model.gguf, alpaca-weights",
     "adapter_model.safetensors, apply the adapter"

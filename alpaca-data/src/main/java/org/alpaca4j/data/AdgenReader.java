@@ -8,7 +8,9 @@ import java.util.function.Function;
 /**
  * Reads data in the form of ADGEN: records with the strings {@code content} and {@code summary}
  * and, optionally, {@code history}, a list of pairs of question and answer; or other names for
- * them. Other fields are ignored. Immutable and thread-safe.
+ * them. Other fields are ignored, and named by {@link DataReport#unusedFields}. Content or summary
+ * that is null is the empty text, which makes no example: {@link DataReport#fullyMasked} lists it.
+ * Immutable and thread-safe.
  */
 public final class AdgenReader implements Function<DataRecord, AdgenRecord> {
 
@@ -48,20 +50,34 @@ public final class AdgenReader implements Function<DataRecord, AdgenRecord> {
    */
   @Override
   public AdgenRecord apply(DataRecord from) {
+    return new AdgenRecord(
+        text(from, content),
+        text(from, summary),
+        history.isEmpty() ? List.of() : rounds(from, history));
+  }
+
+  /** The original leaves out records whose content or summary is null, as it does empty ones. */
+  private static String text(DataRecord from, String field) {
+    return from.names().contains(field) ? from.textOrEmpty(field) : from.text(field);
+  }
+
+  /** Returns the earlier rounds that a field holds: a list of pairs of question and answer. */
+  static List<AdgenRecord.Round> rounds(DataRecord from, String field) {
     List<AdgenRecord.Round> rounds = new ArrayList<>();
-    if (!history.isEmpty() && from.value(history) != null) {
-      for (Object round : from.list(history)) {
-        if (!(round instanceof List<?> pair
-            && pair.size() == 2
-            && pair.get(0) instanceof String question
-            && pair.get(1) instanceof String answer)) {
-          throw from.error(
-              history + "[" + rounds.size() + "]",
-              "expected a question and its answer, a list of two strings");
-        }
-        rounds.add(new AdgenRecord.Round(question, answer));
-      }
+    if (from.value(field) == null) {
+      return rounds;
     }
-    return new AdgenRecord(from.text(content), from.text(summary), rounds);
+    for (Object round : from.list(field)) {
+      if (!(round instanceof List<?> pair
+          && pair.size() == 2
+          && pair.get(0) instanceof String question
+          && pair.get(1) instanceof String answer)) {
+        throw from.error(
+            field + "[" + rounds.size() + "]",
+            "expected a question and its answer, a list of two strings");
+      }
+      rounds.add(new AdgenRecord.Round(question, answer));
+    }
+    return rounds;
   }
 }

@@ -13,8 +13,11 @@ import org.jspecify.annotations.Nullable;
  */
 public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
 
-  /** OpenAI's field of an assistant's message: with 0 it is not learnt. */
-  static final String WEIGHT = "weight";
+  /**
+   * The field of an assistant's message that holds its weight, a number of 0 or more: its tokens'
+   * share in the loss. With 0 it is not learnt; without it, the weight is 1.
+   */
+  public static final String WEIGHT = "weight";
 
   /** Copies the lists and checks that there is a message. */
   public Conversation {

@@ -2,7 +2,6 @@ package org.alpaca4j.data;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -12,42 +11,47 @@ import org.alpaca4j.core.ChatMessage;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads conversations, in OpenAI's or ShareGPT's layout. A conversation without an assistant's
- * message has nothing to learn and is an error. The record can have {@code tools}, a list of JSON
- * schemas; its other fields are ignored. Immutable and thread-safe.
+ * Reads conversations, in OpenAI's, ShareGPT's or Stanford Alpaca's layout. A conversation without
+ * an assistant's message has nothing to learn and is an error. Immutable and thread-safe.
+ *
+ * <p>The record can have {@code tools}, a list of JSON schemas or the same as a JSON text, OpenAI's
+ * older {@code functions}, and a {@code system} message that is put before the others. Fields
+ * without a meaning are ignored; {@link DataReport#unusedFields} names them.
+ *
+ * <p>A turn of the assistant has a weight, its share in the loss: {@code weight}, {@code loss},
+ * {@code train} or {@code train_on_turn}, each a number of 0 or more, true (1) or false (0); 1 if
+ * it is missing or null. With 0 it is not learnt. A turn of anybody else cannot be learnt.
+ *
+ * <p>Tool calls are {@code tool_calls}, or one {@code function_call}; their arguments may be an
+ * object or its JSON text, and are an object for the chat template either way.
  */
 public final class ConversationReader implements Function<DataRecord, Conversation> {
 
+  private enum Layout {
+    MESSAGES,
+    SHARE_GPT,
+    ALPACA
+  }
+
   private static final ConversationReader MESSAGES = messages("messages");
   private static final ConversationReader SHARE_GPT = shareGpt("conversations");
-
-  /** ShareGPT's names, and those of the models whose answers were shared. */
-  private static final Map<String, String> SHARE_GPT_ROLES =
-      Map.ofEntries(
-          Map.entry("human", "user"),
-          Map.entry("user", "user"),
-          Map.entry("gpt", "assistant"),
-          Map.entry("chatgpt", "assistant"),
-          Map.entry("bing", "assistant"),
-          Map.entry("bard", "assistant"),
-          Map.entry("assistant", "assistant"),
-          Map.entry("system", "system"),
-          Map.entry("tool", "tool"),
-          Map.entry("observation", "tool"));
+  private static final ConversationReader ALPACA =
+      new ConversationReader("instruction", Layout.ALPACA);
 
   private final String field;
-  private final boolean shareGpt;
+  private final Layout layout;
 
-  private ConversationReader(String field, boolean shareGpt) {
+  private ConversationReader(String field, Layout layout) {
     this.field = Objects.requireNonNull(field, "field");
-    this.shareGpt = shareGpt;
+    this.layout = layout;
   }
 
   /**
    * Returns the reader of OpenAI's fine-tuning files and TRL: a list {@code messages} of objects
    * with the strings {@code role} and {@code content}. Other fields of a message are kept for the
-   * chat template; {@code content} may be a list of parts, and may be missing beside {@code
-   * tool_calls}. An assistant's message with {@code "weight": 0} is not learnt.
+   * chat template, unless they are null; {@code content} may be a list of parts, of which texts are
+   * joined and others refused, and may be missing beside tool calls. ShareGPT's names of roles are
+   * understood, too.
    */
   public static ConversationReader messages() {
     return MESSAGES;
@@ -55,12 +59,15 @@ public final class ConversationReader implements Function<DataRecord, Conversati
 
   /** Returns the reader of that layout with another name for the list. */
   public static ConversationReader messages(String field) {
-    return new ConversationReader(field, false);
+    return new ConversationReader(field, Layout.MESSAGES);
   }
 
   /**
    * Returns the reader of ShareGPT's layout: a list {@code conversations} of objects with the
-   * strings {@code from} (human, gpt, system, tool, ...) and {@code value}.
+   * strings {@code from} (human, gpt, model, system, function_call, observation, function, ...) and
+   * {@code value}. A turn of {@code function_call} is the assistant's; its value is the JSON text
+   * of a call, or of a list of calls. {@code observation}, {@code function} and {@code tool} are
+   * what a tool answered.
    */
   public static ConversationReader shareGpt() {
     return SHARE_GPT;
@@ -68,7 +75,16 @@ public final class ConversationReader implements Function<DataRecord, Conversati
 
   /** Returns the reader of that layout with another name for the list. */
   public static ConversationReader shareGpt(String field) {
-    return new ConversationReader(field, true);
+    return new ConversationReader(field, Layout.SHARE_GPT);
+  }
+
+  /**
+   * Returns the reader of Stanford Alpaca's records as conversations, as LLaMA-Factory has them:
+   * the rounds of {@code history} (pairs of question and answer), then {@code instruction} with
+   * {@code input} on the next line, answered by {@code output}. All answers are learnt.
+   */
+  public static ConversationReader alpaca() {
+    return ALPACA;
   }
 
   /**
@@ -103,87 +119,71 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    */
   @Override
   public Conversation apply(DataRecord from) {
+    List<ChatMessage> messages = layout == Layout.ALPACA ? rounds(from) : turns(from);
+    putSystemFirst(from, messages);
+    return new Conversation(messages, tools(from));
+  }
+
+  private List<ChatMessage> turns(DataRecord from) {
     List<?> entries = from.list(field);
     if (entries.isEmpty()) {
       throw from.error(field, "is empty");
     }
     List<ChatMessage> messages = new ArrayList<>();
     boolean assistant = false;
-    for (Object entry : entries) {
-      String place = field + "[" + messages.size() + "]";
-      Map<String, @Nullable Object> fields = fields(from, place, entry);
-      ChatMessage message = shareGpt ? turn(from, place, fields) : message(from, place, fields);
+    for (int i = 0; i < entries.size(); i++) {
+      TurnReader turn = new TurnReader(from, field, i, entries.get(i));
+      ChatMessage message = layout == Layout.SHARE_GPT ? turn.shareGpt() : turn.message();
       assistant |= message.role().equals("assistant");
       messages.add(message);
     }
     if (!assistant) {
       throw from.error(field, "has no message of the assistant, so there is nothing to learn");
     }
-    return new Conversation(messages, tools(from));
+    return messages;
   }
 
-  private static ChatMessage message(
-      DataRecord from, String place, Map<String, @Nullable Object> fields) {
-    requireText(from, place + ".role", fields, "role");
-    Object content = fields.get("content");
-    if (content == null ? !fields.containsKey("tool_calls") : !(content instanceof List)) {
-      requireText(from, place + ".content", fields, "content");
+  private static List<ChatMessage> rounds(DataRecord from) {
+    List<ChatMessage> messages = new ArrayList<>();
+    for (AdgenRecord.Round round : AdgenReader.rounds(from, "history")) {
+      messages.add(ChatMessage.user(round.question()));
+      messages.add(ChatMessage.assistant(round.answer()));
     }
-    Object weight = fields.get(Conversation.WEIGHT);
-    if (weight != null
-        && !(weight instanceof Number number
-            && (number.doubleValue() == 0 || number.doubleValue() == 1))) {
+    InstructionRecord last = InstructionReader.lastRound(from);
+    messages.add(
+        ChatMessage.user(
+            last.instruction()
+                + (last.instruction().isEmpty() || last.input().isEmpty() ? "" : "\n")
+                + last.input()));
+    messages.add(ChatMessage.assistant(last.output()));
+    return messages;
+  }
+
+  private static void putSystemFirst(DataRecord from, List<ChatMessage> messages) {
+    String system = from.textOrEmpty("system");
+    if (system.isEmpty()) {
+      return;
+    }
+    ChatMessage first = messages.get(0);
+    if (!first.role().equals("system")) {
+      messages.add(0, ChatMessage.system(system));
+    } else if (!first.content().equals(system)) {
       throw from.error(
-          place + "." + Conversation.WEIGHT, "expected 0 or 1, found " + DataRecord.kind(weight));
+          "system", "differs from the system's message that the conversation begins with");
     }
-    return ChatMessage.ofMap(fields);
-  }
-
-  private static ChatMessage turn(
-      DataRecord from, String place, Map<String, @Nullable Object> fields) {
-    String speaker = requireText(from, place + ".from", fields, "from");
-    String role = SHARE_GPT_ROLES.get(speaker);
-    if (role == null) {
-      throw from.error(
-          place + ".from",
-          "unknown speaker \""
-              + speaker
-              + "\"; known are "
-              + String.join(", ", SHARE_GPT_ROLES.keySet().stream().sorted().toList()));
-    }
-    return ChatMessage.of(role, requireText(from, place + ".value", fields, "value"));
-  }
-
-  private static String requireText(
-      DataRecord from, String place, Map<String, @Nullable Object> fields, String name) {
-    if (fields.get(name) instanceof String text) {
-      return text;
-    }
-    throw from.error(
-        place,
-        fields.containsKey(name)
-            ? "expected a string, found " + DataRecord.kind(fields.get(name))
-            : "is missing");
   }
 
   private static List<Map<String, @Nullable Object>> tools(DataRecord from) {
-    if (from.value("tools") == null) {
-      return List.of();
+    List<Map<String, @Nullable Object>> tools =
+        TurnReader.objects(from, "tools", from.value("tools"));
+    List<Map<String, @Nullable Object>> functions =
+        TurnReader.objects(from, "functions", from.value("functions"));
+    if (functions.isEmpty()) {
+      return tools;
     }
-    List<Map<String, @Nullable Object>> tools = new ArrayList<>();
-    for (Object tool : from.list("tools")) {
-      tools.add(fields(from, "tools[" + tools.size() + "]", tool));
+    if (!tools.isEmpty()) {
+      throw from.error("functions", "stands beside tools; keep one of the two");
     }
-    return tools;
-  }
-
-  private static Map<String, @Nullable Object> fields(
-      DataRecord from, String place, @Nullable Object value) {
-    if (!(value instanceof Map<?, ?> map)) {
-      throw from.error(place, "expected an object, found " + DataRecord.kind(value));
-    }
-    Map<String, @Nullable Object> fields = new LinkedHashMap<>();
-    map.forEach((name, part) -> fields.put((String) name, part));
-    return fields;
+    return functions.stream().map(ToolCalls::wrapped).toList();
   }
 }

@@ -1,185 +1,183 @@
 package org.alpaca4j.data;
 
+import de.siegmar.fastcsv.reader.AbstractBaseCsvCallbackHandler;
+import de.siegmar.fastcsv.reader.CsvParseException;
+import de.siegmar.fastcsv.reader.CsvReader;
+import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.io.Reader;
+import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rows of a CSV file as RFC 4180 has it: the first row names the columns, a field in quotes may
- * hold separators, line ends and doubled quotes. Lines may end in LF or CR LF; blank lines are
- * skipped.
+ * The rows of a CSV file as RFC 4180 has it, read by FastCSV: the first row names the columns, a
+ * field in quotes may hold separators, line ends and doubled quotes. Lines end at LF, CR LF or CR;
+ * blank lines are skipped.
  */
 final class CsvCursor implements RecordCursor {
 
-  private static final int END = -1;
+  /** No row is that long: a quote that is never closed, most likely. */
+  private static final int MAX_ROW_CHARACTERS = 1 << 28;
 
   private final Path file;
-  private final Reader in;
-  private final char separator;
-  private final List<String> columns = new ArrayList<>();
-
-  private final char[] buffer = new char[1 << 14];
-  private int position;
-  private int filled;
-  private int line = 1;
+  private final Row row = new Row();
+  private final CsvReader<List<DataRecord.Field>> reader;
+  private final Iterator<List<DataRecord.Field>> rows;
+  private List<String> columns = List.of();
   private int index = -1;
 
   CsvCursor(Path file, InputStream in, char separator) throws IOException {
     this.file = file;
-    this.separator = separator;
-    this.in =
-        new InputStreamReader(
-            in,
-            StandardCharsets.UTF_8
-                .newDecoder()
-                .onMalformedInput(CodingErrorAction.REPORT)
-                .onUnmappableCharacter(CodingErrorAction.REPORT));
+    this.reader =
+        CsvReader.builder()
+            .fieldSeparator(separator)
+            .maxBufferSize(MAX_ROW_CHARACTERS)
+            .allowUnclosedQuote(false)
+            .extraFieldStrategy(FieldMismatchStrategy.IGNORE) // next() has the better words
+            .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
+            .build(
+                row,
+                new InputStreamReader(
+                    in,
+                    StandardCharsets.UTF_8
+                        .newDecoder()
+                        .onMalformedInput(CodingErrorAction.REPORT)
+                        .onUnmappableCharacter(CodingErrorAction.REPORT)));
+    this.rows = reader.iterator();
+    this.columns = columns();
+    this.index = 0;
+  }
+
+  private List<String> columns() throws IOException {
     List<DataRecord.Field> header = row();
     if (header == null) {
       throw new DataException(file + ": is empty; expected a row that names the columns");
     }
-    for (DataRecord.Field name : header) {
-      columns.add(String.valueOf(name.value()));
+    List<String> names = new ArrayList<>();
+    for (int i = 0; i < header.size(); i++) {
+      String name = String.valueOf(header.get(i).value);
+      names.add(name.isEmpty() ? "column " + (i + 1) : name);
     }
-    if (new HashSet<>(columns).size() < columns.size()) {
-      throw DataRecord.error(file, 1, -1, null, "names a column twice: " + columns);
+    if (new HashSet<>(names).size() < names.size()) {
+      throw DataRecord.error(file, 1, -1, null, "names a column twice: " + names);
     }
-    index = 0;
+    return names;
   }
 
   @Override
   public @Nullable DataRecord next() throws IOException {
-    List<DataRecord.Field> row = row();
-    if (row == null) {
+    List<DataRecord.Field> values = row();
+    if (values == null) {
       return null;
     }
-    int start = row.get(0).line();
-    if (row.size() < columns.size()) {
+    int record = index++;
+    int start = row.start;
+    if (values.size() < columns.size()) {
       throw DataRecord.error(
           file,
           start,
-          index,
-          columns.get(row.size()),
-          "is missing: the row has " + row.size() + " fields, the header " + columns.size());
+          record,
+          columns.get(values.size()),
+          "is missing: the row has " + values.size() + " fields, the header " + columns.size());
     }
-    if (row.size() > columns.size()) {
+    if (values.size() > columns.size()) {
       throw DataRecord.error(
           file,
           start,
-          index,
+          record,
           null,
-          "has " + row.size() + " fields, the header " + columns.size() + "; quote separators");
+          "has " + values.size() + " fields, the header " + columns.size() + "; quote separators");
     }
     Map<String, DataRecord.Field> fields = new LinkedHashMap<>();
     for (int i = 0; i < columns.size(); i++) {
-      fields.put(columns.get(i), row.get(i));
+      fields.put(columns.get(i), values.get(i));
     }
-    return new DataRecord(file, index++, start, fields, columns);
+    return new DataRecord(file, record, start, fields, columns);
   }
 
   private @Nullable List<DataRecord.Field> row() throws IOException {
-    int first = read();
-    while (first == '\n' || first == '\r') {
-      first = read();
-    }
-    if (first == END) {
-      return null;
-    }
-    List<DataRecord.Field> row = new ArrayList<>();
-    StringBuilder text = new StringBuilder();
-    int c = first;
-    while (true) {
-      int start = c == '\n' ? line - 1 : line;
-      text.setLength(0);
-      if (c == '"') {
-        c = quoted(text, start, row.size());
-      } else {
-        while (c != separator && c != '\n' && c != END) {
-          text.append((char) c);
-          c = read();
-        }
-        if (c != separator && text.length() > 0 && text.charAt(text.length() - 1) == '\r') {
-          text.setLength(text.length() - 1);
+    try {
+      return rows.hasNext() ? rows.next() : null;
+    } catch (UncheckedIOException e) {
+      if (e.getCause() instanceof CharacterCodingException coding) {
+        throw notUtf8(coding);
+      }
+      throw e.getCause();
+    } catch (CsvParseException e) {
+      for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+        if (cause instanceof CharacterCodingException coding) {
+          throw notUtf8(coding);
         }
       }
-      row.add(new DataRecord.Field(text.toString(), start));
-      if (c != separator) {
-        return row;
-      }
-      c = read();
+      throw malformed(e);
     }
   }
 
-  /** Reads on after an opening quote; returns the separator, line feed or end after the field. */
-  private int quoted(StringBuilder text, int start, int column) throws IOException {
-    while (true) {
-      int c = read();
-      if (c == END) {
-        throw DataRecord.error(
-            file, start, index, name(column), "begins with a quote that is never closed");
-      }
-      if (c != '"') {
-        text.append((char) c);
-        continue;
-      }
-      int after = read();
-      if (after == '"') {
-        text.append('"');
-        continue;
-      }
-      if (after == '\r') {
-        after = read();
-      }
-      if (after != separator && after != '\n' && after != END) {
-        throw DataRecord.error(
-            file,
-            line,
-            index,
-            name(column),
-            "has text after its closing quote; a quote within a field is written twice");
-      }
-      return after;
-    }
+  private DataException notUtf8(CharacterCodingException e) {
+    return new DataException(
+        DataRecord.place(file, row.line, index, null) + ", or soon after: is not UTF-8", e);
   }
 
-  private @Nullable String name(int column) {
-    return column < columns.size() ? columns.get(column) : null;
-  }
-
-  private int read() throws IOException {
-    if (position == filled) {
-      try {
-        filled = in.read(buffer);
-      } catch (CharacterCodingException e) {
-        throw new DataException(
-            DataRecord.place(file, line, index, null) + ", or soon after: is not UTF-8", e);
-      }
-      position = 0;
-      if (filled < 0) {
-        filled = 0;
-        return END;
-      }
-    }
-    char c = buffer[position++];
-    if (c == '\n') {
-      line++;
-    }
-    return c;
+  /** What the library says of it, without its words; rows after it cannot be told apart. */
+  private DataException malformed(CsvParseException e) {
+    String message = String.valueOf(e.getMessage()) + e.getCause();
+    int column = row.fields.size();
+    return new DataException(
+        DataRecord.place(
+                file, row.line, index, column < columns.size() ? columns.get(column) : null)
+            + (message.contains("closing quote")
+                ? ": has text after its closing quote; a quote within a field is written twice"
+                : message.contains("EOF") || message.contains("end of file")
+                    ? ": begins with a quote that is never closed"
+                    : ": begins with a quote that is never closed, or is longer than "
+                        + MAX_ROW_CHARACTERS
+                        + " characters"),
+        e);
   }
 
   @Override
   public void close() throws IOException {
-    in.close();
+    reader.close();
+  }
+
+  /** Collects the fields of a row and counts the lines that they begin on. */
+  private static final class Row extends AbstractBaseCsvCallbackHandler<List<DataRecord.Field>> {
+    private List<DataRecord.Field> fields = new ArrayList<>();
+    private int start = 1;
+    private int line = 1;
+
+    @Override
+    protected void handleBegin(long startingLineNumber) {
+      start = (int) startingLineNumber;
+      line = start;
+      fields = new ArrayList<>();
+    }
+
+    @Override
+    protected void handleField(int field, char[] buffer, int offset, int length, boolean quoted) {
+      fields.add(new DataRecord.Field(new String(buffer, offset, length), line));
+      for (int i = offset; quoted && i < offset + length; i++) {
+        if (buffer[i] == '\n'
+            || buffer[i] == '\r' && (i + 1 == offset + length || buffer[i + 1] != '\n')) {
+          line++;
+        }
+      }
+    }
+
+    @Override
+    protected List<DataRecord.Field> buildRecord() {
+      return fields;
+    }
   }
 }

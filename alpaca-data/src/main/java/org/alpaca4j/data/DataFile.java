@@ -33,8 +33,9 @@ public final class DataFile {
   private DataFile() {}
 
   /**
-   * Reads a file of the format that its first characters and its name agree on, whatever its fields
-   * are; {@link DetectedFormat#of} looks at these, too.
+   * Reads a file of the format that its first characters and its name agree on, JSON lines in a
+   * {@code .json} file among them, whatever its fields are; {@link DetectedFormat#of} looks at
+   * these, too.
    *
    * @throws DataException if the format cannot be told, saying what was seen and what to call
    *     instead
@@ -66,13 +67,14 @@ public final class DataFile {
     return source(file, () -> new JsonLinesCursor(file, DataInput.open(file)));
   }
 
-  /** Reads a CSV file (RFC 4180) with commas. */
+  /** Reads a CSV file (RFC 4180) with commas; see {@link #csv(Path, char)}. */
   public static RecordSource<DataRecord> csv(Path file) {
     return csv(file, ',');
   }
 
   /**
-   * Reads a CSV file (RFC 4180). The first row names the columns; every field is a string.
+   * Reads a CSV file (RFC 4180). The first row names the columns, a nameless one is called {@code
+   * column N}; every field is a string. Lines end at LF, CR LF or CR; blank ones are skipped.
    *
    * @param separator what stands between two fields
    */
@@ -81,10 +83,11 @@ public final class DataFile {
   }
 
   /**
-   * Reads a Parquet file: texts, numbers, booleans and lists and structures of them; not packed, or
-   * with snappy, gzip or zstd. Needs {@code org.apache.parquet:parquet-column} and {@code
-   * parquet-format-structures} on the class path, which are optional dependencies; Hadoop is not
-   * needed.
+   * Reads a Parquet file: texts, numbers, booleans and lists, maps and structures of them; not
+   * packed, or with snappy, gzip or zstd. A column of another type (bytes, times, decimals) is an
+   * error that names it if its value is asked for, and does no harm otherwise. Needs {@code
+   * org.apache.parquet:parquet-column} and {@code parquet-format-structures} on the class path,
+   * which are optional dependencies; Hadoop is not needed.
    */
   public static RecordSource<DataRecord> parquet(Path file) {
     return source(
@@ -105,8 +108,8 @@ public final class DataFile {
   private static RecordSource<DataRecord> source(Path file, Opener opener) {
     return new DerivedSource<>(
         file.toString(),
-        () -> {
-          Records records = new Records(file, opener);
+        log -> {
+          Records records = new Records(file, opener, log);
           return StreamSupport.stream(
                   Spliterators.spliteratorUnknownSize(
                       records, Spliterator.ORDERED | Spliterator.NONNULL),
@@ -119,12 +122,14 @@ public final class DataFile {
   private static final class Records implements Iterator<DataRecord> {
     private final Path file;
     private final RecordCursor cursor;
+    private final ReadingLog log;
     private @Nullable DataRecord next;
     private boolean any;
     private boolean ended;
 
-    Records(Path file, Opener opener) {
+    Records(Path file, Opener opener, ReadingLog log) {
       this.file = file;
+      this.log = log;
       try {
         this.cursor = opener.open();
       } catch (IOException e) {
@@ -134,9 +139,13 @@ public final class DataFile {
 
     @Override
     public boolean hasNext() {
-      if (next == null && !ended) {
+      while (next == null && !ended) {
         try {
           next = cursor.next();
+        } catch (RecordException e) {
+          log.bad(e);
+          any = true;
+          continue;
         } catch (IOException e) {
           throw unreadable(e);
         } catch (UncheckedIOException e) {

@@ -9,7 +9,9 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.zip.GZIPInputStream;
+import org.alpaca4j.core.internal.Placeholder;
 
 /** Opens data files: unpacks gzip and zstd, skips a byte order mark, refuses UTF-16. */
 final class DataInput {
@@ -41,6 +43,10 @@ final class DataInput {
     }
     if (Files.size(file) == 0) {
       throw new DataException(file + ": is empty");
+    }
+    Optional<String> placeholder = Placeholder.in(file);
+    if (placeholder.isPresent()) {
+      throw new DataException(file + ": " + placeholder.get());
     }
   }
 

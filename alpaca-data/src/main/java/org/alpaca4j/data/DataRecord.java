@@ -3,9 +3,11 @@ package org.alpaca4j.data;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.alpaca4j.core.internal.PythonFloat;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,19 +15,35 @@ import org.jspecify.annotations.Nullable;
  * understood as an instruction or a conversation. What reads them, such as {@link
  * InstructionReader}, is a function of it, and says by {@link #error} what it does not accept.
  *
- * <p>Values are strings, {@link Number}s, {@link Boolean}s, null, and {@link List}s and {@link
+ * <p>It remembers which of its fields were looked at, so that a dataset's report can name the
+ * others. Values are strings, {@link Number}s, {@link Boolean}s, null, and {@link List}s and {@link
  * Map}s of them. Immutable as long as those are left unchanged.
  */
 public final class DataRecord {
 
-  /** A value and the line it stands on, from 1; 0 where there are no lines. */
-  record Field(@Nullable Object value, int line) {}
+  /** A value, and the line it stands on, from 1; 0 where there are no lines. */
+  static class Field {
+    final @Nullable Object value;
+    private final int line;
+    private boolean read;
+
+    Field(@Nullable Object value, int line) {
+      this.value = value;
+      this.line = line;
+    }
+
+    /** Returns the value; one that cannot be given is an error of that name in that record. */
+    @Nullable Object value(DataRecord record, String name) {
+      return value;
+    }
+  }
 
   private final Path file;
   private final int index;
   private final int line;
   private final Map<String, Field> fields;
   private final @Nullable List<String> columns;
+  private @Nullable Set<String> ignoredParts;
 
   /**
    * Takes the fields as they are.
@@ -66,14 +84,39 @@ public final class DataRecord {
   /** Returns the value of a field; null if it is null or missing. */
   public @Nullable Object value(String field) {
     Field found = fields.get(field);
-    return found == null ? null : found.value();
+    if (found == null) {
+      return null;
+    }
+    found.read = true;
+    return found.value(this, field);
   }
 
   /** Returns the fields by name, in the order of the file. */
   public Map<String, @Nullable Object> toMap() {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();
-    fields.forEach((name, field) -> map.put(name, field.value()));
+    fields.keySet().forEach(name -> map.put(name, value(name)));
     return map;
+  }
+
+  /** Says that a part of a field has no meaning, such as {@code conversations[].id}. */
+  void ignore(String part) {
+    if (ignoredParts == null) {
+      ignoredParts = new LinkedHashSet<>();
+    }
+    ignoredParts.add(part);
+  }
+
+  /** Adds the names of the fields that nobody looked at. */
+  void addUnusedFields(Set<String> names) {
+    fields.forEach(
+        (name, field) -> {
+          if (!field.read) {
+            names.add(name);
+          }
+        });
+    if (ignoredParts != null) {
+      names.addAll(ignoredParts);
+    }
   }
 
   /**
@@ -82,10 +125,35 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public String text(String field) {
-    if (fields.containsKey(field) && value(field) instanceof String text) {
+    Object value = value(field);
+    if (value instanceof String text) {
       return text;
     }
-    throw expected("a string", field);
+    throw expected("a string", field, value);
+  }
+
+  /**
+   * Returns a field that must be a text, a number or a boolean, the latter two as Python prints
+   * them: Stanford Alpaca's train.py puts any value into its prompts, 42 as {@code 42}, true as
+   * {@code True}.
+   *
+   * @throws DataException if it is missing, null or of another type
+   */
+  String printed(String field) {
+    Object value = value(field);
+    if (value instanceof String text) {
+      return text;
+    }
+    if (value instanceof Boolean truth) {
+      return truth ? "True" : "False";
+    }
+    if (value instanceof Double || value instanceof Float) {
+      return PythonFloat.repr(((Number) value).doubleValue());
+    }
+    if (value instanceof Number) {
+      return value.toString();
+    }
+    throw expected("a string", field, value);
   }
 
   /**
@@ -103,10 +171,11 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public List<?> list(String field) {
-    if (value(field) instanceof List<?> list) {
+    Object value = value(field);
+    if (value instanceof List<?> list) {
       return list;
     }
-    throw expected("an array", field);
+    throw expected("an array", field, value);
   }
 
   /**
@@ -115,12 +184,13 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public Map<String, @Nullable Object> object(String field) {
-    if (value(field) instanceof Map<?, ?> map) {
-      Map<String, @Nullable Object> fields = new LinkedHashMap<>();
-      map.forEach((name, part) -> fields.put((String) name, part));
-      return fields;
+    Object value = value(field);
+    if (value instanceof Map<?, ?> map) {
+      Map<String, @Nullable Object> parts = new LinkedHashMap<>();
+      map.forEach((name, part) -> parts.put((String) name, part));
+      return parts;
     }
-    throw expected("an object", field);
+    throw expected("an object", field, value);
   }
 
   /**
@@ -136,12 +206,12 @@ public final class DataRecord {
         found = fields.get(field.substring(0, end));
       }
     }
-    return error(file, found == null ? line : found.line(), index, field, problem);
+    return error(file, found == null ? line : found.line, index, field, problem);
   }
 
-  private DataException expected(String type, String field) {
+  private DataException expected(String type, String field, @Nullable Object found) {
     if (fields.containsKey(field)) {
-      return error(field, "expected " + type + ", found " + kind(value(field)));
+      return error(field, "expected " + type + ", found " + kind(found));
     }
     if (columns != null) {
       return error(
@@ -156,7 +226,28 @@ public final class DataRecord {
 
   static DataException error(
       Path file, int line, int index, @Nullable String field, String problem) {
-    return new DataException(place(file, line, index, field) + ": " + problem);
+    return error(file, line, index, field, problem, null);
+  }
+
+  /**
+   * Returns an error: of a record that could be left out, where the record is known.
+   *
+   * @param line 0 if it is not known
+   * @param index −1 if the file is at fault, not one of its records
+   */
+  static DataException error(
+      Path file,
+      int line,
+      int index,
+      @Nullable String field,
+      String problem,
+      @Nullable Throwable cause) {
+    String reason = field == null ? problem : "field \"" + field + "\": " + problem;
+    if (index >= 0) {
+      return new RecordException(new BadRecord(file.toString(), line, index, reason), cause);
+    }
+    String message = place(file, line, index, field) + ": " + problem;
+    return cause == null ? new DataException(message) : new DataException(message, cause);
   }
 
   /** What a message calls a place; a line of 0, an index of −1 and no field are not known. */
@@ -194,6 +285,6 @@ public final class DataRecord {
 
   @Override
   public String toString() {
-    return "DataRecord[" + place(file, line, index, null) + ": " + toMap() + "]";
+    return "DataRecord[" + place(file, line, index, null) + ": " + names() + "]";
   }
 }

@@ -4,9 +4,9 @@ import java.util.List;
 
 /**
  * What became of the records when a dataset was built. Indexes are those of the records in their
- * source, from 0.
+ * source, from 0; what is left out while it is read counts for none there.
  *
- * @param records records read
+ * @param records records read, those left out among them
  * @param examples examples kept
  * @param tokens tokens of the examples kept
  * @param supervisedTokens tokens that the loss is computed on
@@ -18,6 +18,10 @@ import java.util.List;
  * @param fullyMasked records without a supervised token, or with nothing to make an example of;
  *     left out, unless they were to be kept
  * @param tooLong records left out because they were longer than the maximal length
+ * @param badRecords records left out because they cannot be used, as {@link OnBadRecord} permits,
+ *     with file, line and reason
+ * @param unusedFields names of fields that have no meaning here and were ignored, each once; a part
+ *     of a field is named like {@code conversations[].id}
  */
 public record DataReport(
     int records,
@@ -28,12 +32,16 @@ public record DataReport(
     int truncated,
     int shortened,
     List<Integer> fullyMasked,
-    List<Integer> tooLong) {
+    List<Integer> tooLong,
+    List<BadRecord> badRecords,
+    List<String> unusedFields) {
 
   /** Copies the lists. */
   public DataReport {
     fullyMasked = List.copyOf(fullyMasked);
     tooLong = List.copyOf(tooLong);
+    badRecords = List.copyOf(badRecords);
+    unusedFields = List.copyOf(unusedFields);
   }
 
   /** Returns the share of supervised tokens, 0 to 1. */

@@ -10,7 +10,6 @@ import org.alpaca4j.core.AlpacaException;
 import org.alpaca4j.data.ExampleMaker.Cut;
 import org.alpaca4j.data.SupervisedDataset.OnFullyMasked;
 import org.alpaca4j.data.SupervisedDataset.OnTooLong;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,13 +30,19 @@ final class DatasetAssembler<R> {
   private static final int CHUNK = 256;
 
   /** Which records are taken, and which examples are kept; as in the builders. */
-  record Options(int maxLength, OnFullyMasked onFullyMasked, OnTooLong onTooLong, int limit) {}
+  record Options(
+      int maxLength,
+      OnFullyMasked onFullyMasked,
+      OnTooLong onTooLong,
+      OnBadRecord onBadRecord,
+      int limit) {}
 
   private final String origin;
   private final ExampleMaker<R> maker;
   private final Options options;
   private final ToLongFunction<R> characters;
   private final PageSink sink;
+  private final ReadingLog readingLog;
 
   private final List<Integer> fullyMasked = new ArrayList<>();
   private final List<Integer> tooLong = new ArrayList<>();
@@ -45,6 +50,7 @@ final class DatasetAssembler<R> {
   private int examples;
   private int truncated;
   private int shortened;
+  private int unusable;
   private int longest;
   private long tokens;
   private long supervised;
@@ -55,18 +61,21 @@ final class DatasetAssembler<R> {
    * @param origin what messages call the records' source, such as the file
    * @param characters about how much memory a record takes
    * @param sink takes the tokens; it is the caller's to close
+   * @param readingLog hears of records that cannot be read, and gets those that cannot be tokenised
    */
   DatasetAssembler(
       String origin,
       ExampleMaker<R> maker,
       Options options,
       ToLongFunction<R> characters,
-      PageSink sink) {
+      PageSink sink,
+      ReadingLog readingLog) {
     this.origin = origin;
     this.maker = maker;
     this.options = options;
     this.characters = characters;
     this.sink = sink;
+    this.readingLog = readingLog;
   }
 
   SupervisedDataset assemble(Iterator<R> records) {
@@ -84,6 +93,8 @@ final class DatasetAssembler<R> {
       chunks(block).forEach(this::add);
       read += block.size();
     }
+    List<BadRecord> bad = readingLog.badRecords();
+    readingLog.check(origin, read - unusable);
     if (read == 0) {
       throw new DataException(origin + ": holds no record");
     }
@@ -93,7 +104,7 @@ final class DatasetAssembler<R> {
     }
     DataReport report =
         new DataReport(
-            read,
+            read - unusable + bad.size(),
             examples,
             tokens,
             supervised,
@@ -101,7 +112,9 @@ final class DatasetAssembler<R> {
             truncated,
             shortened,
             fullyMasked,
-            tooLong);
+            tooLong,
+            bad,
+            readingLog.unusedFields());
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
         origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
@@ -115,7 +128,7 @@ final class DatasetAssembler<R> {
       int shortened,
       List<Integer> fullyMasked,
       List<Integer> tooLong,
-      @Nullable AlpacaException failure) {}
+      List<RecordException> bad) {}
 
   private List<Chunk> chunks(List<R> block) {
     int first = read;
@@ -135,6 +148,7 @@ final class DatasetAssembler<R> {
     TokenPage.Builder page = new TokenPage.Builder();
     List<Integer> masked = new ArrayList<>();
     List<Integer> longer = new ArrayList<>();
+    List<RecordException> bad = new ArrayList<>();
     int cuts = 0;
     int shorter = 0;
     for (int i = 0; i < records.size(); i++) {
@@ -185,22 +199,18 @@ final class DatasetAssembler<R> {
         }
         page.add(index, example.ids(), example.labels());
       } catch (AlpacaException e) {
-        return new Chunk(
-            page.build(),
-            0,
-            0,
-            List.of(),
-            List.of(),
-            new DataException(origin + ", record " + index + ": " + e.getMessage(), e));
+        bad.add(new RecordException(new BadRecord(origin, 0, index, reason(e)), e));
+        if (options.onBadRecord().refuses()) {
+          break;
+        }
       }
     }
-    return new Chunk(page.build(), cuts, shorter, masked, longer, null);
+    return new Chunk(page.build(), cuts, shorter, masked, longer, bad);
   }
 
   private void add(Chunk chunk) {
-    if (chunk.failure() != null) {
-      throw chunk.failure();
-    }
+    chunk.bad().forEach(readingLog::bad);
+    unusable += chunk.bad().size();
     fullyMasked.addAll(chunk.fullyMasked());
     tooLong.addAll(chunk.tooLong());
     truncated += chunk.truncated();
@@ -217,7 +227,25 @@ final class DatasetAssembler<R> {
     }
   }
 
+  private static String reason(AlpacaException e) {
+    return String.valueOf(e.getMessage());
+  }
+
   private void warn() {
+    List<BadRecord> bad = readingLog.badRecords();
+    if (!bad.isEmpty()) {
+      log.warn(
+          "{}: {} records left out, since they cannot be used; the first: {}",
+          origin,
+          bad.size(),
+          bad.get(0));
+    }
+    if (!readingLog.unusedFields().isEmpty()) {
+      log.info(
+          "{}: fields without a meaning here, ignored: {}",
+          origin,
+          String.join(", ", readingLog.unusedFields()));
+    }
     if (!fullyMasked.isEmpty()) {
       log.warn(
           "{}: {} of {} records {}, since none of their tokens is supervised: {}{}",

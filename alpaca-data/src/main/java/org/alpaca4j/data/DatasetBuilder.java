@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.alpaca4j.core.SpecialToken;
@@ -30,6 +31,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
   private int maxLength = 512;
   private SupervisedDataset.OnFullyMasked onFullyMasked = SupervisedDataset.OnFullyMasked.DROP;
   private SupervisedDataset.OnTooLong onTooLong = SupervisedDataset.OnTooLong.TRUNCATE;
+  private OnBadRecord onBadRecord = OnBadRecord.refuse();
   private int limit = Integer.MAX_VALUE;
   private @Nullable Path cache;
 
@@ -154,6 +156,16 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     return self();
   }
 
+  /**
+   * Sets what to do with records that cannot be used; {@link OnBadRecord#refuse} by default. Those
+   * that are left out count for no {@link #limit}, and {@link DataReport#badRecords} lists them.
+   */
+  public B onBadRecord(OnBadRecord value) {
+    calls.first("onBadRecord");
+    onBadRecord = Objects.requireNonNull(value, "onBadRecord");
+    return self();
+  }
+
   /** Reads only the first records; all by default. */
   public B limit(int count) {
     calls.first("limit");
@@ -180,7 +192,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
           "the data is not set; call json(...), jsonl(...), file(...), source(...) or records(...)");
     }
     DatasetAssembler.Options options =
-        new DatasetAssembler.Options(maxLength, onFullyMasked, onTooLong, limit);
+        new DatasetAssembler.Options(maxLength, onFullyMasked, onTooLong, onBadRecord, limit);
     ExampleMaker<R> maker = maker(tokenizer, options);
     if (cache == null) {
       return assemble(from, maker, options, PageSink.inMemory());
@@ -194,10 +206,16 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
       ExampleMaker<R> maker,
       DatasetAssembler.Options options,
       PageSink pages) {
+    ReadingLog log = new ReadingLog(onBadRecord);
     try (pages;
-        Stream<R> records = from.stream()) {
+        Stream<R> records = ReportingSource.open(from, log)) {
       return new DatasetAssembler<R>(
-              from.name(), maker, options, record -> PlainValue.characters(content(record)), pages)
+              from.name(),
+              maker,
+              options,
+              record -> PlainValue.characters(content(record)),
+              pages,
+              log)
           .assemble(records.iterator());
     }
   }
@@ -211,9 +229,12 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     hash.add(Arrays.toString(used.prefixIds())).add(Arrays.toString(used.suffixIds()));
     hash.add(getClass().getSimpleName()).add(recipe(used));
     hash.add(maxLength).add(onFullyMasked.name()).add(onTooLong.name());
-    try (Stream<R> records = from.stream()) {
+    ReadingLog log = new ReadingLog(onBadRecord);
+    try (Stream<R> records = ReportingSource.open(from, log)) {
       records.limit(limit).forEachOrdered(record -> hash.add(content(record)));
     }
-    return hash.digest();
+    // The report is kept with the tokens, so it is a part of what they are.
+    log.badRecords().forEach(bad -> hash.add(bad.toString()));
+    return hash.add(log.unusedFields()).add(onBadRecord.maxShare()).digest();
   }
 }

@@ -7,12 +7,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Stream;
 
 /**
  * What format a data file seems to have, and why. The contents decide; a name that says something
- * else is an error and no guess, since one of the two is a mistake.
+ * else is an error and no guess, since one of the two is a mistake. Only a {@code .json} file may
+ * hold JSON lines as well as an array, as many do.
  *
  * @param format how the file holds its records
  * @param layout what the fields of its first record are
@@ -26,17 +28,14 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
   private static final byte[] PARQUET_MAGIC = {'P', 'A', 'R', '1'};
 
   /**
-   * Looks at the beginning of a file and at its first record.
+   * Looks at the beginning of a file and at its first record that can be read.
    *
    * @throws DataException if format or layout cannot be told, saying what was seen and what to call
-   *     instead; or if the first record cannot be read
+   *     instead; or if no record can be read
    */
   public static DetectedFormat of(Path file) {
     DataFormat format = formatOf(file);
-    DataRecord first;
-    try (Stream<DataRecord> records = DataFile.of(file, format).stream()) {
-      first = records.iterator().next();
-    }
+    DataRecord first = firstRecord(file, format);
     RecordLayout layout = layoutOf(file, first);
     return new DetectedFormat(
         format,
@@ -48,6 +47,19 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
             + String.join(", ", first.names())
             + ", those of "
             + layout.words());
+  }
+
+  /** Returns the first record that can be read: what becomes of those before it is not ours. */
+  private static DataRecord firstRecord(Path file, DataFormat format) {
+    ReadingLog log = new ReadingLog(new OnBadRecord(1));
+    try (Stream<DataRecord> records = ReportingSource.open(DataFile.of(file, format), log)) {
+      Iterator<DataRecord> iterator = records.iterator();
+      if (iterator.hasNext()) {
+        return iterator.next();
+      }
+    }
+    throw new DataException(
+        file + ": no record can be read; the first: " + log.badRecords().get(0).reason());
   }
 
   /** Returns the format alone, without reading a record. */
@@ -91,7 +103,7 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
         return DataFormat.CSV;
       case "json":
         if (first == '{') {
-          throw objectInJson(file, head, at, line);
+          return linesInJson(file, head, at, line);
         }
         return DataFormat.JSON;
       case "jsonl", "ndjson":
@@ -133,24 +145,29 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
             + found.method());
   }
 
-  /** One object over several lines, or, if a second one follows on its line, JSON lines. */
-  private static DataException objectInJson(Path file, byte[] head, int at, int line) {
-    int l = line;
-    for (int i = at; i + 1 < head.length; i++) {
-      if (head[i] == '\n') {
-        l++;
-        if (head[i + 1] == '{') {
-          return mismatch(file, l, "one JSON array", DataFormat.JSONL);
-        }
-      }
+  /**
+   * JSON lines are often in files called .json: then the first line is an object from its beginning
+   * to its end, while one object over several lines is no data.
+   */
+  private static DataFormat linesInJson(Path file, byte[] head, int at, int line) {
+    int end = at;
+    while (end < head.length && head[end] != '\n') {
+      end++;
     }
-    return DataRecord.error(
+    boolean whole = end < head.length || head.length < HEAD_BYTES;
+    while (isBlank(head[end - 1])) {
+      end--;
+    }
+    if (!whole || head[end - 1] == '}') {
+      return DataFormat.JSONL;
+    }
+    throw DataRecord.error(
         file,
         line,
         -1,
         null,
-        "begins with an object, expected a JSON array of records; a file with one object per line"
-            + " is read with jsonl(...)");
+        "begins with an object that does not end on its line; expected a JSON array of records, or"
+            + " one object per line");
   }
 
   private static boolean startsWithMagic(Path file) throws IOException {

@@ -7,9 +7,11 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
- * Reads instruction data: records with the string fields {@code instruction}, {@code output} and,
- * optionally, {@code input} (absent, null and empty are the same), or other names for them. Other
- * fields are ignored. Immutable and thread-safe.
+ * Reads instruction data: records with the fields {@code instruction}, {@code output} and,
+ * optionally, {@code input} (absent, null and empty are the same), or other names for them. They
+ * are texts; a number or a boolean is taken as Python prints it, as Stanford Alpaca's train.py
+ * does. Other fields are ignored, and named by {@link DataReport#unusedFields}. Immutable and
+ * thread-safe.
  *
  * <pre>{@code
  * RecordSource<InstructionRecord> data =
@@ -21,6 +23,8 @@ public final class InstructionReader implements Function<DataRecord, Instruction
   private static final InstructionReader ALPACA =
       new InstructionReader("instruction", "input", "output");
 
+  private static final List<String> CONVERSATION_FIELDS = List.of("system", "history", "tools");
+
   private final String instruction;
   private final String input;
   private final String output;
@@ -31,7 +35,11 @@ public final class InstructionReader implements Function<DataRecord, Instruction
     this.output = Objects.requireNonNull(output, "output");
   }
 
-  /** Returns the reader of Stanford Alpaca's field names. */
+  /**
+   * Returns the reader of Stanford Alpaca's field names. A record with a {@code system} message, a
+   * {@code history} of earlier rounds or {@code tools} is refused, since a prompt of one
+   * instruction has no place for them: {@link ConversationReader#alpaca()} reads it.
+   */
   public static InstructionReader alpaca() {
     return ALPACA;
   }
@@ -79,7 +87,34 @@ public final class InstructionReader implements Function<DataRecord, Instruction
    */
   @Override
   public InstructionRecord apply(DataRecord from) {
+    if (this == ALPACA) {
+      refuseWhatHasNoPlace(from);
+    }
+    return record(from);
+  }
+
+  /** Returns what a record asks for last, whatever stands before it. */
+  static InstructionRecord lastRound(DataRecord from) {
+    return ALPACA.record(from);
+  }
+
+  private InstructionRecord record(DataRecord from) {
     return new InstructionRecord(
-        from.text(instruction), input.isEmpty() ? "" : from.textOrEmpty(input), from.text(output));
+        from.printed(instruction),
+        input.isEmpty() || from.value(input) == null ? "" : from.printed(input),
+        from.printed(output));
+  }
+
+  private static void refuseWhatHasNoPlace(DataRecord from) {
+    for (String field : CONVERSATION_FIELDS) {
+      Object value = from.value(field);
+      if (value != null && !value.equals("") && !value.equals(List.of())) {
+        throw from.error(
+            field,
+            "has no place in a prompt of one instruction; read the records as conversations with"
+                + " ConversationReader.alpaca(), or without it with"
+                + " InstructionReader.fields(\"instruction\", \"input\", \"output\")");
+      }
+    }
   }
 }

@@ -31,9 +31,17 @@ final class JsonArrayCursor implements RecordCursor {
     if (index < 0) {
       begin();
     }
-    JsonToken token = objects.next(index);
-    if (token != JsonToken.END_ARRAY) {
-      return objects.object(index++);
+    try {
+      JsonToken token = objects.next(index);
+      if (token != JsonToken.END_ARRAY) {
+        return objects.object(index++);
+      }
+    } catch (RecordException e) {
+      if (e.getCause() instanceof JsonProcessingException) {
+        throw new DataException(e.record().toString(), e); // the rest of the array cannot be read
+      }
+      leaveRecord();
+      throw e;
     }
     ended = true;
     boolean more;
@@ -49,8 +57,19 @@ final class JsonArrayCursor implements RecordCursor {
     return null;
   }
 
+  /** Moves on to the end of a record that was read in part. */
+  private void leaveRecord() throws IOException {
+    try {
+      while (!parser.getParsingContext().getParent().inRoot()) {
+        parser.nextToken();
+      }
+    } catch (JsonProcessingException e) {
+      throw new DataException(String.valueOf(objects.unreadable(e, index - 1).getMessage()), e);
+    }
+  }
+
   private void begin() throws IOException {
-    JsonToken first = objects.next(0);
+    JsonToken first = objects.next(-1);
     if (first == null) {
       throw new DataException(file + ": is empty; expected a JSON array of records");
     }

@@ -50,31 +50,31 @@ final class JsonLinesCursor implements RecordCursor {
   }
 
   private DataRecord object(int offset, int length) throws IOException {
-    if (index == 0 && buffer[offset] == '[') {
+    int record = index++;
+    if (record == 0 && buffer[offset] == '[') {
       throw DataRecord.error(
           file,
           line,
-          index,
+          -1,
           null,
           "expected an object, found an array; a file with one JSON array is read with json(...)");
     }
     // Jackson would take this for UTF-16.
     for (int i = 0; i < Math.min(length, 4); i++) {
       if (buffer[offset + i] == 0) {
-        throw DataRecord.error(file, line, index, null, "is not UTF-8: holds a zero byte");
+        throw DataRecord.error(file, line, record, null, "is not UTF-8: holds a zero byte");
       }
     }
     try (JsonParser parser = JsonObjectParser.JSON.createParser(buffer, offset, length)) {
       JsonObjectParser objects = new JsonObjectParser(file, parser, line);
-      objects.next(index);
-      DataRecord record = objects.object(index);
-      JsonToken after = objects.next(index);
+      objects.next(record);
+      DataRecord read = objects.object(record);
+      JsonToken after = objects.next(record);
       if (after != null) {
         throw DataRecord.error(
-            file, line, index, null, "not readable as JSON: more text after the object");
+            file, line, record, null, "not readable as JSON: more text after the object");
       }
-      index++;
-      return record;
+      return read;
     }
   }
 
@@ -95,7 +95,7 @@ final class JsonLinesCursor implements RecordCursor {
       } else if (end == buffer.length) {
         if (end >= MAX_LINE_BYTES) {
           throw DataRecord.error(
-              file, line + 1, index, null, "is longer than " + MAX_LINE_BYTES + " bytes");
+              file, line + 1, -1, null, "is longer than " + MAX_LINE_BYTES + " bytes");
         }
         buffer = Arrays.copyOf(buffer, 2 * end);
       }

@@ -5,15 +5,16 @@ import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonStreamContext;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -140,13 +141,39 @@ final class JsonObjectParser {
   DataException unreadable(JsonProcessingException e, int index) {
     JsonLocation location = e.getLocation() != null ? e.getLocation() : parser.currentLocation();
     int line = fixedLine > 0 ? fixedLine : location.getLineNr();
-    String message = String.valueOf(e.getOriginalMessage());
-    boolean encoding = message.startsWith("Invalid UTF-8");
-    return new DataException(
-        DataRecord.place(file, line, index, unfinishedField())
-            + (encoding ? ": is not UTF-8: " : ": not readable as JSON: ")
-            + message,
+    boolean encoding = String.valueOf(e.getOriginalMessage()).startsWith("Invalid UTF-8");
+    return DataRecord.error(
+        file,
+        line,
+        index,
+        unfinishedField(),
+        encoding
+            ? "is not UTF-8; convert it to UTF-8"
+            : "not readable as JSON: " + JsonProblem.describe(e),
         e);
+  }
+
+  /**
+   * Returns the value of a JSON text inside a record.
+   *
+   * @param place where the text stands, such as {@code tools}
+   * @throws DataException if it is no JSON
+   */
+  static @Nullable Object valueOf(DataRecord from, String place, String text) {
+    try (JsonParser parser = JSON.createParser(text)) {
+      if (parser.nextToken() == null) {
+        throw from.error(place, "is empty, expected a JSON text");
+      }
+      Object value = new JsonObjectParser(from.file(), parser, from.line()).value(from.index());
+      if (parser.nextToken() != null) {
+        throw from.error(place, "is a JSON text with more text after its value");
+      }
+      return value;
+    } catch (JsonProcessingException e) {
+      throw from.error(place, "is not readable as JSON text: " + JsonProblem.describe(e));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // in memory: cannot happen
+    }
   }
 
   /** The field whose name was read, but not its value; null between fields. */
@@ -157,18 +184,7 @@ final class JsonObjectParser {
 
   /** Where the parser is within the record, such as {@code messages[1].content}. */
   private @Nullable String path() {
-    StringBuilder path = new StringBuilder();
-    for (JsonStreamContext c = parser.getParsingContext();
-        c != null && !c.inRoot();
-        c = c.getParent()) {
-      if (c.inObject() && c.getCurrentName() != null) {
-        path.insert(0, "." + c.getCurrentName());
-      } else if (c.inArray() && c.hasCurrentIndex()) {
-        path.insert(0, "[" + c.getCurrentIndex() + "]");
-      }
-    }
-    int name = path.indexOf(".");
-    return name < 0 ? null : path.substring(name + 1);
+    return JsonProblem.path(parser.getParsingContext());
   }
 
   private static boolean hasLoneSurrogate(String text) {

@@ -60,7 +60,11 @@ public final class Mixture<R> implements RecordSource<R> {
 
   @Override
   public Stream<R> stream() {
-    Draws draws = new Draws();
+    return stream(ReadingLog.REFUSING);
+  }
+
+  Stream<R> stream(ReadingLog log) {
+    Draws draws = new Draws(log);
     return StreamSupport.stream(
             Spliterators.spliteratorUnknownSize(draws, Spliterator.ORDERED), false)
         .onClose(draws::close);
@@ -68,6 +72,7 @@ public final class Mixture<R> implements RecordSource<R> {
 
   /** One pass: the open streams, and how many draws there were. */
   private final class Draws implements Iterator<R> {
+    private final ReadingLog log;
     private final List<@Nullable Stream<R>> streams = new ArrayList<>();
     private final List<Iterator<R>> iterators = new ArrayList<>();
     private final boolean[] exhausted = new boolean[sources.size()];
@@ -75,7 +80,8 @@ public final class Mixture<R> implements RecordSource<R> {
     private boolean ended;
     private @Nullable R next;
 
-    Draws() {
+    Draws(ReadingLog log) {
+      this.log = log;
       for (int i = 0; i < sources.size(); i++) {
         streams.add(null);
         iterators.add(List.<R>of().iterator());
@@ -90,7 +96,7 @@ public final class Mixture<R> implements RecordSource<R> {
       if (earlier != null) {
         earlier.close();
       }
-      Stream<R> stream = sources.get(i).source().stream();
+      Stream<R> stream = ReportingSource.open(sources.get(i).source(), log);
       streams.set(i, stream);
       iterators.set(i, stream.iterator());
     }

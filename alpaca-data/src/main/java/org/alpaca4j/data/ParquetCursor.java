@@ -22,7 +22,6 @@ import org.apache.parquet.format.RowGroup;
 import org.apache.parquet.format.Util;
 import org.apache.parquet.io.ColumnIOFactory;
 import org.apache.parquet.io.RecordReader;
-import org.apache.parquet.schema.MessageType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,7 +38,7 @@ final class ParquetCursor implements RecordCursor {
   private final Path file;
   private final FileChannel channel;
   private final FileMetaData footer;
-  private final MessageType schema;
+  private final ParquetSchema schema;
   private final List<String> columns;
 
   private int rowGroup;
@@ -53,9 +52,13 @@ final class ParquetCursor implements RecordCursor {
     this.channel = FileChannel.open(file, StandardOpenOption.READ);
     try {
       this.footer = footer();
-      this.schema = ParquetSchema.messageType(footer.getSchema());
-      this.columns = schema.getFields().stream().map(field -> field.getName()).toList();
-    } catch (ParquetRuntimeException | IllegalArgumentException | NullPointerException e) {
+      this.schema = new ParquetSchema(footer.getSchema());
+      this.columns =
+          schema.messageType().getFields().stream().map(field -> field.getName()).toList();
+    } catch (ParquetException
+        | ParquetRuntimeException
+        | IllegalArgumentException
+        | NullPointerException e) {
       channel.close();
       throw damaged(e);
     } catch (IOException | DataException e) {
@@ -97,7 +100,10 @@ final class ParquetCursor implements RecordCursor {
         if (rowGroup == footer.getRow_groups().size()) {
           return null;
         }
-        open(footer.getRow_groups().get(rowGroup++));
+        RowGroup group = footer.getRow_groups().get(rowGroup++);
+        if (group.getNum_rows() > 0) {
+          open(group);
+        }
       }
       rowsLeft--;
       Group row = rows == null ? null : rows.read();
@@ -105,10 +111,12 @@ final class ParquetCursor implements RecordCursor {
         throw new DataException(file + ": is damaged: it has fewer rows than its footer says");
       }
       Map<String, DataRecord.Field> fields = new LinkedHashMap<>();
-      ParquetSchema.values(row)
-          .forEach((name, value) -> fields.put(name, new DataRecord.Field(value, 0)));
+      for (int f = 0; f < columns.size(); f++) {
+        fields.put(columns.get(f), new Field(row, f));
+      }
       return new DataRecord(file, index++, 0, fields, columns);
-    } catch (ParquetRuntimeException
+    } catch (ParquetException
+        | ParquetRuntimeException
         | IllegalArgumentException
         | IndexOutOfBoundsException
         | NullPointerException
@@ -120,9 +128,31 @@ final class ParquetCursor implements RecordCursor {
   private DataException damaged(RuntimeException e) {
     return new DataException(
         DataRecord.place(file, 0, index, null)
-            + ": is damaged, or of a kind that is not supported: "
-            + e.getMessage(),
+            + (e instanceof ParquetException
+                ? ": is damaged: " + e.getMessage()
+                : ": is damaged, or written in a way that is not supported; write it anew"),
         e);
+  }
+
+  /** Made into a plain value when somebody asks for it: nobody need ask for what is not read. */
+  private final class Field extends DataRecord.Field {
+    private final Group row;
+    private final int column;
+
+    Field(Group row, int column) {
+      super(null, 0);
+      this.row = row;
+      this.column = column;
+    }
+
+    @Override
+    @Nullable Object value(DataRecord record, String name) {
+      try {
+        return schema.value(row, column);
+      } catch (ParquetException e) {
+        throw DataRecord.error(file, 0, record.index(), name, String.valueOf(e.getMessage()), e);
+      }
+    }
   }
 
   private void open(RowGroup group) throws IOException {
@@ -135,8 +165,9 @@ final class ParquetCursor implements RecordCursor {
     rowsLeft = group.getNum_rows();
     rows =
         new ColumnIOFactory(footer.getCreated_by())
-            .getColumnIO(schema)
-            .getRecordReader(new RowGroupPages(pages, rowsLeft), new GroupRecordConverter(schema));
+            .getColumnIO(schema.messageType())
+            .getRecordReader(
+                new RowGroupPages(pages, rowsLeft), new GroupRecordConverter(schema.messageType()));
   }
 
   private record RowGroupPages(Map<List<String>, PageReader> pages, long rowCount)
@@ -145,7 +176,8 @@ final class ParquetCursor implements RecordCursor {
     public PageReader getPageReader(ColumnDescriptor column) {
       PageReader reader = pages.get(List.of(column.getPath()));
       if (reader == null) {
-        throw new IllegalArgumentException("a row group lacks the column " + column);
+        throw new ParquetException(
+            "a row group lacks the column " + String.join(".", column.getPath()));
       }
       return reader;
     }

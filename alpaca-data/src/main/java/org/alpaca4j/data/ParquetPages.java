@@ -134,7 +134,11 @@ final class ParquetPages implements PageReader {
 
   private PageHeader header() throws IOException {
     if (header == null) {
-      header = Util.readPageHeader(in);
+      try {
+        header = Util.readPageHeader(in);
+      } catch (IOException e) {
+        throw new IOException("the header of a page is not readable; the file is damaged", e);
+      }
     }
     return header;
   }
@@ -187,7 +191,7 @@ final class ParquetPages implements PageReader {
       }
       return target;
     } catch (MalformedInputException e) {
-      throw new IOException("a page cannot be unpacked: " + e.getMessage(), e);
+      throw new IOException("a page cannot be unpacked; the file is damaged", e);
     }
   }
 

@@ -40,7 +40,7 @@ public enum RecordLayout {
   /** The dataset that takes it. */
   String use() {
     return switch (this) {
-      case ALPACA -> "SupervisedDataset.builder()";
+      case ALPACA -> "SupervisedDataset.builder() or conversations()";
       case MESSAGES, SHARE_GPT -> "SupervisedDataset.conversations()";
       case ADGEN -> "SupervisedDataset.adgen()";
       case API_BENCH -> "ApiBenchReader and GorillaInstructions";

@@ -46,17 +46,20 @@ public interface RecordSource<R> {
 
   /** Returns a source with another name. */
   default RecordSource<R> named(String name) {
-    return new DerivedSource<>(name, this::stream);
+    return new DerivedSource<>(name, log -> ReportingSource.open(this, log));
   }
 
-  /** Returns what a pure function makes of each record. */
+  /**
+   * Returns what a pure function makes of each record. What it refuses by {@link DataRecord#error}
+   * ends the reading, unless a dataset's {@link OnBadRecord} leaves it out.
+   */
   default <S> RecordSource<S> map(Function<? super R, ? extends S> function) {
-    return new DerivedSource<>(name(), () -> stream().map(function));
+    return DerivedSource.mapped(this, function);
   }
 
   /** Returns the records that a pure predicate accepts. */
   default RecordSource<R> filter(Predicate<? super R> predicate) {
-    return new DerivedSource<>(name(), () -> stream().filter(predicate));
+    return new DerivedSource<>(name(), log -> ReportingSource.open(this, log).filter(predicate));
   }
 
   /**
@@ -66,7 +69,7 @@ public interface RecordSource<R> {
    */
   default RecordSource<R> limit(int count) {
     requirePositive(count);
-    return new DerivedSource<>(name(), () -> stream().limit(count));
+    return new DerivedSource<>(name(), log -> ReportingSource.open(this, log).limit(count));
   }
 
   /**
@@ -78,7 +81,7 @@ public interface RecordSource<R> {
    */
   default RecordSource<R> sample(int count, long seed) {
     requirePositive(count);
-    return new DerivedSource<>(name(), () -> Sampling.sample(this, count, seed));
+    return new DerivedSource<>(name(), log -> Sampling.sample(this, count, seed, log));
   }
 
   /**
@@ -93,8 +96,8 @@ public interface RecordSource<R> {
       throw new IllegalArgumentException("evalRatio must be between 0 and 1, found " + evalRatio);
     }
     return new Split<>(
-        new DerivedSource<>(name(), () -> Sampling.part(this, evalRatio, seed, false)),
-        new DerivedSource<>(name(), () -> Sampling.part(this, evalRatio, seed, true)));
+        new DerivedSource<>(name(), log -> Sampling.part(this, evalRatio, seed, false, log)),
+        new DerivedSource<>(name(), log -> Sampling.part(this, evalRatio, seed, true, log)));
   }
 
   /**

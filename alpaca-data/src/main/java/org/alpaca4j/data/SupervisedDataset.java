@@ -149,13 +149,18 @@ public final class SupervisedDataset {
   public static SupervisedDataset of(List<SupervisedExample> examples) {
     DatasetAssembler.Options asTheyAre =
         new DatasetAssembler.Options(
-            Integer.MAX_VALUE, OnFullyMasked.ERROR, OnTooLong.TRUNCATE, Integer.MAX_VALUE);
+            Integer.MAX_VALUE,
+            OnFullyMasked.ERROR,
+            OnTooLong.TRUNCATE,
+            OnBadRecord.refuse(),
+            Integer.MAX_VALUE);
     return new DatasetAssembler<>(
             "examples",
             ExampleMaker.Made::whole,
             asTheyAre,
             SupervisedExample::length,
-            PageSink.inMemory())
+            PageSink.inMemory(),
+            ReadingLog.REFUSING)
         .assemble(examples.iterator());
   }
 
@@ -223,6 +228,8 @@ public final class SupervisedDataset {
             longest,
             0,
             0,
+            List.of(),
+            List.of(),
             List.of(),
             List.of()));
   }
@@ -425,6 +432,7 @@ public final class SupervisedDataset {
       return switch (layout) {
         case MESSAGES -> ConversationReader.messages();
         case SHARE_GPT -> ConversationReader.shareGpt();
+        case ALPACA -> ConversationReader.alpaca();
         default -> null;
       };
     }

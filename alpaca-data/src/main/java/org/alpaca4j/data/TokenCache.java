@@ -1,10 +1,12 @@
 package org.alpaca4j.data;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -32,7 +34,7 @@ final class TokenCache {
   private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
 
   /** A file of another layout has another magic, and so is made anew. */
-  private static final long MAGIC = 0x3130_6b6f_744a_3441L; // A4Jtok01
+  private static final long MAGIC = 0x3330_6b6f_744a_3441L; // A4Jtok03
 
   private static final int KEY_BYTES = 32;
   private static final int HEADER_BYTES = 8 + KEY_BYTES;
@@ -152,7 +154,9 @@ final class TokenCache {
         footer.getInt(),
         footer.getInt(),
         integers(footer),
-        integers(footer));
+        integers(footer),
+        badRecords(footer),
+        texts(footer));
   }
 
   private static List<Integer> integers(ByteBuffer footer) {
@@ -167,10 +171,64 @@ final class TokenCache {
     return values;
   }
 
+  private static List<BadRecord> badRecords(ByteBuffer footer) {
+    int count = footer.getInt();
+    List<BadRecord> records = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      records.add(new BadRecord(text(footer), footer.getInt(), footer.getInt(), text(footer)));
+    }
+    return records;
+  }
+
+  private static List<String> texts(ByteBuffer footer) {
+    int count = footer.getInt();
+    List<String> texts = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      texts.add(text(footer));
+    }
+    return texts;
+  }
+
+  private static String text(ByteBuffer footer) {
+    byte[] bytes = new byte[Math.min(Math.max(footer.getInt(), 0), footer.remaining())];
+    footer.get(bytes);
+    return new String(bytes, StandardCharsets.UTF_8);
+  }
+
+  /** A text as {@link #text} reads it. */
+  private static byte[] text(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(4 + bytes.length)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putInt(bytes.length)
+        .put(bytes)
+        .array();
+  }
+
+  /** What the report says in words, at the footer's end. */
+  private static byte[] words(DataReport report) {
+    ByteArrayOutputStream words = new ByteArrayOutputStream();
+    words.writeBytes(integer(report.badRecords().size()));
+    for (BadRecord bad : report.badRecords()) {
+      words.writeBytes(text(bad.source()));
+      words.writeBytes(integer(bad.line()));
+      words.writeBytes(integer(bad.record()));
+      words.writeBytes(text(bad.reason()));
+    }
+    words.writeBytes(integer(report.unusedFields().size()));
+    report.unusedFields().forEach(field -> words.writeBytes(text(field)));
+    return words.toByteArray();
+  }
+
+  private static byte[] integer(int value) {
+    return ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(value).array();
+  }
+
   private static ByteBuffer footer(List<long[]> pages, DataReport report) {
     int lists = report.fullyMasked().size() + report.tooLong().size();
+    byte[] words = words(report);
     ByteBuffer footer =
-        ByteBuffer.allocate(4 + 12 * pages.size() + 44 + 4 * lists)
+        ByteBuffer.allocate(4 + 12 * pages.size() + 44 + 4 * lists + words.length)
             .order(ByteOrder.LITTLE_ENDIAN)
             .putInt(pages.size());
     pages.forEach(page -> footer.putLong(page[0]).putInt((int) page[1]));
@@ -186,7 +244,7 @@ final class TokenCache {
     report.fullyMasked().forEach(footer::putInt);
     footer.putInt(report.tooLong().size());
     report.tooLong().forEach(footer::putInt);
-    return footer.flip();
+    return footer.put(words).flip();
   }
 
   /** Returns a sink that writes the file; it appears when the sink is finished. */

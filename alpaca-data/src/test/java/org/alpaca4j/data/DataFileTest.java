@@ -99,6 +99,61 @@ class DataFileTest {
   }
 
   @Test
+  void readsLinesThatEndAtLoneCarriageReturns() throws IOException {
+    Path file = file("data.csv", "a,b\r1,\"x\ry\"\r\r2,z");
+
+    assertThat(maps(DataFile.csv(file)))
+        .containsExactly(Map.of("a", "1", "b", "x\ry"), Map.of("a", "2", "b", "z"));
+    Path faulty = file("faulty.csv", "a,b\r\"1\r2\",\"3\"4\r");
+    assertThatThrownBy(() -> maps(DataFile.csv(faulty)))
+        .hasMessageStartingWith(faulty + ", line 3, record 0, field \"b\": has text after");
+  }
+
+  @Test
+  void namesNamelessColumnsByTheirPlace() throws IOException {
+    Path file = file("data.csv", ",instruction,output,\n0,a,b,\n");
+
+    assertThat(maps(DataFile.csv(file)))
+        .containsExactly(
+            Map.of("column 1", "0", "instruction", "a", "output", "b", "column 4", ""));
+  }
+
+  @Test
+  void readsJsonLinesInAFileCalledJson() throws IOException {
+    Path file = file("data.json", RECORD + "\n" + RECORD + "\n");
+
+    assertThat(DetectedFormat.of(file).format()).isEqualTo(DataFormat.JSONL);
+    assertThat(maps(DataFile.detect(file))).hasSize(2);
+    assertThat(maps(DataFile.detect(file("one.json", RECORD)))).hasSize(1);
+    Path pretty = file("pretty.json", "{\n \"instruction\": \"a\",\n \"output\": \"b\"\n}\n");
+    assertThatThrownBy(() -> DataFile.detect(pretty))
+        .hasMessageStartingWith(
+            pretty + ", line 1: begins with an object that does not end on its line");
+  }
+
+  @Test
+  void callsAPointerOrAPageInPlaceOfDataThat() throws IOException {
+    Path pointer = file("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    Path page = file("b.json", "<!DOCTYPE html>\n<html></html>");
+
+    assertThatThrownBy(() -> DataFile.detect(pointer)).hasMessageContaining("is a git-LFS pointer");
+    assertThatThrownBy(() -> maps(DataFile.csv(page))).hasMessageContaining("is an HTML page");
+    Path parquet = file("c.parquet", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    assertThatThrownBy(() -> DataFile.detect(parquet)).hasMessageContaining("git-LFS pointer");
+    assertThatThrownBy(() -> maps(DataFile.parquet(parquet)))
+        .hasMessageContaining("git-LFS pointer");
+  }
+
+  @Test
+  void saysInPlainWordsThatJsonIsNested() throws IOException {
+    Path file = file("a.jsonl", "{\"a\": " + "[".repeat(300) + "\n");
+
+    assertThatThrownBy(() -> maps(DataFile.jsonl(file)))
+        .hasMessageStartingWith(file + ", line 1, record 0, field \"a")
+        .hasMessageEndingWith(": not readable as JSON: is nested deeper than 200");
+  }
+
+  @Test
   void takesAnotherSeparator() throws IOException {
     Path file = file("data.tsv", "a\tb\n1,5\t2\n");
 

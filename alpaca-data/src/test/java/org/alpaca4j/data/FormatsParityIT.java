@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.alpaca4j.core.ChatMessage;
 import org.junit.jupiter.api.DynamicTest;
@@ -69,6 +70,17 @@ class FormatsParityIT {
     return new Conversation(messages);
   }
 
+  /**
+   * Faults that are none any more: train.py prints numbers and booleans into its prompts, and a
+   * {@code .json} file may hold JSON lines.
+   */
+  private static final Set<String> READ =
+      Set.of(
+          "wrong_type_number.json",
+          "wrong_type_bool.json",
+          "jsonl_named_json.json",
+          "wrong_column_type.parquet");
+
   @TestFactory
   Stream<DynamicTest> namesThePlaceOfAFault() throws IOException {
     Path faults = Fixtures.area("formats").resolve("faults.json");
@@ -98,7 +110,7 @@ class FormatsParityIT {
                 all(records.map(instructions(name)));
               }
             });
-    if (!fault.get("error").asBoolean()) {
+    if (!fault.get("error").asBoolean() || READ.contains(name)) {
       assertThat(failure).isNull();
       return;
     }

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -102,7 +103,7 @@ record DiffManifest(
       return parse(file, JSON.readTree(ModelFiles.read(file)));
     } catch (JsonProcessingException e) {
       throw new CheckpointException(
-          file + " is damaged: it is not JSON: " + e.getOriginalMessage(), e);
+          file + " is damaged: it is not JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + file + ": " + e, e);
     }

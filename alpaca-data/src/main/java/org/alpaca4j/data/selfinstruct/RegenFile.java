@@ -16,6 +16,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.alpaca4j.data.DataException;
 
 /** The result: a JSON list of records, replaced as a whole each time it is written. */
@@ -68,7 +69,8 @@ final class RegenFile {
     try {
       records = JSON.readTree(file.toFile());
     } catch (JsonProcessingException e) {
-      throw new DataException(file + ": not readable as JSON: " + e.getOriginalMessage(), e);
+      throw new DataException(
+          file + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     } catch (IOException e) {
       throw new DataException(file + ": cannot be read: " + e, e);
     }

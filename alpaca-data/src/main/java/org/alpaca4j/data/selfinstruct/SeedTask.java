@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.alpaca4j.data.DataException;
 import org.jspecify.annotations.Nullable;
 
@@ -60,7 +61,8 @@ public record SeedTask(String instruction, String input, String output) {
     try {
       task = JSON.readTree(line);
     } catch (JsonProcessingException e) {
-      throw new DataException(place + ": not readable as JSON: " + e.getOriginalMessage(), e);
+      throw new DataException(
+          place + ": not readable as JSON: " + JsonProblem.describeWithPlace(e), e);
     }
     JsonNode instance = task.path("instances").path(0);
     if (!instance.isObject()) {

@@ -9,6 +9,8 @@ import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Keeps a text only if no text kept before is too like it: Self-Instruct's filter (Y. Wang et al.,
@@ -22,8 +24,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Likeness is ROUGE-L's F-measure with the numbers of Google's rouge_score; what scores above
  * the threshold is dropped, what scores exactly the threshold is kept. The result is that of
  * comparing one text after the other with all kept before, whatever the number of threads. Texts
- * without a token score 0 with everything and are always kept; for texts in other than Latin
- * letters set {@link Builder#tokenizer} to {@link RougeTokens#tokenizeUnicode}.
+ * without a token score 0 with everything and are always kept; the first of them is named in the
+ * log. Texts mostly in other than Latin letters, of which rouge_score sees nothing, have tokens of
+ * their scripts ({@link RougeTokens#tokenizeFitting}).
  *
  * <p>By default only pairs that could score above the threshold are compared. {@link
  * Builder#mostSimilar} asks for all pairs' scores.
@@ -31,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable and thread-safe, if its tokenizer and progress listener are.
  */
 public final class Deduplicator {
+  private static final Logger log = LoggerFactory.getLogger(Deduplicator.class);
+
   /** Texts compared in parallel with what was kept before them; then with one another in turn. */
   private static final int BLOCK = 256;
 
@@ -189,10 +194,23 @@ public final class Deduplicator {
   private List<int[]> numbers(List<List<String>> lists) {
     Vocabulary vocabulary = new Vocabulary();
     List<int[]> numbers = new ArrayList<>();
+    int wordless = 0;
+    String first = "";
     for (List<String> texts : lists) {
       for (String text : texts) {
-        numbers.add(vocabulary.add(tokenizer.apply(text)));
+        List<String> tokens = tokenizer.apply(text);
+        if (tokens.isEmpty() && text.codePoints().anyMatch(Character::isLetterOrDigit)) {
+          first = wordless++ == 0 ? text : first;
+        }
+        numbers.add(vocabulary.add(tokens));
       }
+    }
+    if (wordless > 0) {
+      log.warn(
+          "the tokenizer finds no word in {} texts, such as \"{}\": they are like no other, and are"
+              + " kept; RougeTokens::tokenizeFitting finds words in any script",
+          wordless,
+          first.length() <= 60 ? first : first.substring(0, 60) + "…");
     }
     Vocabulary.numberByFrequency(numbers, vocabulary.size());
     return numbers;
@@ -220,7 +238,7 @@ public final class Deduplicator {
     private double threshold = 0.7;
     private List<String> seeds = List.of();
     private @Nullable Comparator<? super String> order;
-    private Function<String, List<String>> tokenizer = RougeTokens::tokenize;
+    private Function<String, List<String>> tokenizer = RougeTokens::tokenizeFitting;
     private int mostSimilar;
     private int threads = Runtime.getRuntime().availableProcessors();
     private IntConsumer progress = done -> {};
@@ -262,7 +280,8 @@ public final class Deduplicator {
     /**
      * Sets what the tokens of a text are.
      *
-     * @param tokenizer pure and thread-safe; default {@link RougeTokens#tokenize}
+     * @param tokenizer pure and thread-safe; default {@link RougeTokens#tokenizeFitting}, which is
+     *     rouge_score's {@link RougeTokens#tokenize} for texts in Latin letters
      */
     public Builder tokenizer(Function<String, List<String>> tokenizer) {
       this.tokenizer = tokenizer;

@@ -16,7 +16,7 @@ public final class RougeTokens {
   /**
    * Returns the tokens of Google's rouge_score without its stemmer: the text in lower case, split
    * at everything but {@code a-z} and {@code 0-9}. Chinese or Russian texts have no such tokens;
-   * {@link #tokenizeUnicode} is for them.
+   * {@link #tokenizeUnicode} is for them, and {@link #tokenizeFitting} for either.
    *
    * @param text any text
    */
@@ -66,6 +66,27 @@ public final class RougeTokens {
             });
     end(token, tokens);
     return tokens;
+  }
+
+  /**
+   * Returns the tokens that fit a text: {@link #tokenizeUnicode} where most of them are of other
+   * scripts than Latin, of which rouge_score would see none, or only the odd word in between;
+   * otherwise {@link #tokenize}.
+   *
+   * @param text any text
+   */
+  public static List<String> tokenizeFitting(String text) {
+    if (text.chars().allMatch(c -> c < 0x80)) {
+      return tokenize(text);
+    }
+    List<String> tokens = tokenizeUnicode(text);
+    long others = tokens.stream().filter(token -> !isLatin(token.codePointAt(0))).count();
+    return 2 * others > tokens.size() ? tokens : tokenize(text);
+  }
+
+  /** Whether a token that begins so is one of Latin letters or a number. */
+  private static boolean isLatin(int c) {
+    return !Character.isLetter(c) || Character.UnicodeScript.of(c) == Character.UnicodeScript.LATIN;
   }
 
   private static void end(StringBuilder token, List<String> tokens) {

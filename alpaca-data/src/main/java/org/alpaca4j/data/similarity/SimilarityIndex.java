@@ -14,9 +14,12 @@ public final class SimilarityIndex {
   private final Vocabulary vocabulary = new Vocabulary();
   private final AllPairsIndex texts = new AllPairsIndex();
 
-  /** Creates an empty index over rouge_score's tokens, {@link RougeTokens#tokenize}. */
+  /**
+   * Creates an empty index over rouge_score's tokens, or those of their scripts for texts mostly in
+   * other than Latin letters: {@link RougeTokens#tokenizeFitting}.
+   */
   public SimilarityIndex() {
-    this(RougeTokens::tokenize);
+    this(RougeTokens::tokenizeFitting);
   }
 
   /**

@@ -12,6 +12,23 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class DeduplicatorTest {
 
+  @Test
+  void findsDuplicatesInOtherScriptsByItself() {
+    List<String> texts =
+        List.of(
+            "写一首关于春天的诗",
+            "写一首关于春天的诗",
+            "用 Python 写一个排序函数",
+            "用 Python 画一只猫",
+            "Напиши стихотворение о весне",
+            "Напиши стихотворение о весне!",
+            "Write a poem about spring",
+            "write a poem about spring.");
+
+    assertThat(Deduplicator.builder().build().deduplicate(texts).kept())
+        .containsExactly(0, 2, 3, 4, 6);
+  }
+
   @ParameterizedTest
   @CsvSource({
     "1, 12, 30, 0.7, 0", "2, 64, 200, 0.7, 0", "3, 130, 400, 0.7, 0", "4, 20, 100, 0.5, 0",
@@ -87,7 +104,7 @@ class DeduplicatorTest {
 
   @Test
   void alwaysKeepsTextsWithoutTokens() {
-    assertThat(Deduplicator.builder().build().deduplicate(List.of("", "诗", "", "诗")).kept())
+    assertThat(Deduplicator.builder().build().deduplicate(List.of("", "?!", "", "?!")).kept())
         .hasSize(4);
   }
 

@@ -34,7 +34,7 @@ class RougeParityIT {
               line.get("recall").doubleValue(),
               line.get("f").doubleValue());
       softly.assertThat(RougeL.of(target, prediction)).isEqualTo(expected);
-      SimilarityIndex index = new SimilarityIndex();
+      SimilarityIndex index = new SimilarityIndex(RougeTokens::tokenize);
       index.add(target);
       softly.assertThat(index.query(prediction, 1).max()).isEqualTo(expected.fMeasure());
     }
@@ -46,7 +46,7 @@ class RougeParityIT {
   void keepsAndRanksLikeTheOriginal() throws IOException {
     List<String> seeds = seeds();
     List<String> candidates = texts("dedup_candidates.json");
-    SimilarityIndex index = new SimilarityIndex();
+    SimilarityIndex index = new SimilarityIndex(RougeTokens::tokenize);
     seeds.forEach(index::add);
     List<Integer> kept = new ArrayList<>();
     for (JsonNode line : lines("dedup_result.jsonl")) {
@@ -70,7 +70,8 @@ class RougeParityIT {
         kept.add(candidate);
       }
     }
-    Deduplicator.Builder deduplicator = Deduplicator.builder().seeds(seeds);
+    Deduplicator.Builder deduplicator =
+        Deduplicator.builder().tokenizer(RougeTokens::tokenize).seeds(seeds);
     assertThat(deduplicator.build().deduplicate(candidates).kept()).isEqualTo(kept);
     assertThat(deduplicator.mostSimilar(10).build().deduplicate(candidates).kept()).isEqualTo(kept);
   }

@@ -2,9 +2,20 @@ package org.alpaca4j.data.similarity;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class RougeTokensTest {
+
+  @Test
+  void fitsTheTextsScript() {
+    for (String latin :
+        List.of("Übersetze 'naïve' 3 Mal", "Translate 你好 to English", "12 + 30", "")) {
+      assertThat(RougeTokens.tokenizeFitting(latin)).isEqualTo(RougeTokens.tokenize(latin));
+    }
+    assertThat(RougeTokens.tokenizeFitting("用Python写诗歌与散文集锦")).contains("python", "诗", "文");
+    assertThat(RougeTokens.tokenizeFitting("Стих о Весне")).containsExactly("стих", "о", "весне");
+  }
 
   @Test
   void splitsAtWhatIsNeitherAnAsciiLetterNorADigit() {

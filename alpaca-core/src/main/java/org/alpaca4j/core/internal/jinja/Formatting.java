@@ -6,6 +6,7 @@ import java.math.MathContext;
 import java.math.RoundingMode;
 import java.util.List;
 import java.util.Locale;
+import org.alpaca4j.core.internal.PythonFloat;
 
 /** Python's two ways to format: {@code '%s' % x} and {@code '{}'.format(x)}. */
 final class Formatting {
@@ -531,7 +532,7 @@ final class Formatting {
             switch (type) {
               case 0 ->
                   precision < 0
-                      ? Values.floating(size)
+                      ? PythonFloat.repr(size)
                       : throwUnsupported("a float format without a type");
               case 'f', 'F', 'e', 'E', 'g', 'G' ->
                   real(size, type, precision < 0 ? 6 : precision, alternate);

@@ -3,6 +3,7 @@ package org.alpaca4j.core.internal.jinja;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.alpaca4j.core.internal.PythonFloat;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,7 +89,7 @@ final class Json {
     } else if (Double.isInfinite(number)) {
       return number > 0 ? "Infinity" : "-Infinity";
     }
-    return Values.floating(number);
+    return PythonFloat.repr(number);
   }
 
   private void list(List<?> list, int depth) {
