@@ -145,7 +145,7 @@ class ConversationTokenizerTest {
 
   private static SupervisedExample example(String template, Conversation conversation) {
     return new ConversationTokenizer(
-            tokenizer, ChatTemplate.of(template), SupervisedDataset.Turns.ALL)
+            tokenizer, ChatTemplate.of(template), SupervisedDataset.Turns.ALL, SupervisedDataset.Thinking.KEEP)
         .example(conversation);
   }
 

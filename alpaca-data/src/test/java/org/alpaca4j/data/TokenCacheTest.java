@@ -132,8 +132,8 @@ class TokenCacheTest {
     int[] ids = {70_000, 1, 2, 3, 65_536};
     int[] labels = {-100, 1, -100, 3, 65_536};
     TokenPage.Builder page = new TokenPage.Builder();
-    page.add(4, new int[] {5}, new int[] {5});
-    page.add(9, ids, labels);
+    page.add(4, new SupervisedExample(new int[] {5}, new int[] {5}));
+    page.add(9, new SupervisedExample(ids, labels));
     TokenPage built = page.build();
 
     assertThat(built.example(1)).isEqualTo(new SupervisedExample(ids, labels));
