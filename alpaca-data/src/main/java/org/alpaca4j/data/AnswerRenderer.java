@@ -73,7 +73,9 @@ final class AnswerRenderer {
   Optional<Answer> answer(Conversation conversation, int index, String answered) {
     if (index == 0) {
       return openingPrompt(answered)
-          .map(prompt -> new Answer(prompt, ended(conversation, answered.substring(prompt.length()))));
+          .map(
+              prompt ->
+                  new Answer(prompt, ended(conversation, answered.substring(prompt.length()))));
     }
     String prompt = prompt(conversation, index, null);
     if (switchesThinking
@@ -123,9 +125,9 @@ final class AnswerRenderer {
   }
 
   /**
-   * For templates that render what is before an answer otherwise once the answer is there (Mistral's
-   * system message stands in the last message): where an answer begins, which is right behind what
-   * its prompt ends with. Negative if it does not.
+   * For templates that render what is before an answer otherwise once the answer is there
+   * (Mistral's system message stands in the last message): where an answer begins, which is right
+   * behind what its prompt ends with. Negative if it does not.
    */
   private int behind(String end, Conversation conversation, int index) {
     List<ChatMessage> probed = new ArrayList<>(conversation.messages().subList(0, index));

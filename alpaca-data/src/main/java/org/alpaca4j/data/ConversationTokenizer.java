@@ -21,9 +21,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Each answer is learnt behind the prompt that a model would be asked for it with. Where the
  * prompt of an answer goes on from the answer before, both are in one sequence; where the template
- * renders that answer otherwise by then (as Qwen 3, which leaves out old thoughts), or where a token
- * reaches over the border of an answer, another sequence begins. In a template with generation
- * blocks, these say what is learnt, in one rendering of the whole conversation.
+ * renders that answer otherwise by then (as Qwen 3, which leaves out old thoughts), or where a
+ * token reaches over the border of an answer, another sequence begins. In a template with
+ * generation blocks, these say what is learnt, in one rendering of the whole conversation.
  */
 final class ConversationTokenizer {
 

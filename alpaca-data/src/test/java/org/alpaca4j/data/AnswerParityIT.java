@@ -92,7 +92,8 @@ class AnswerParityIT {
           for (Kind kind : Kind.values()) {
             for (boolean system : new boolean[] {false, true}) {
               Conversation conversation = conversation(turns, system, kind);
-              String what = "%s, %d turns, %s%s".formatted(name, turns, kind, system ? ", system" : "");
+              String what =
+                  "%s, %d turns, %s%s".formatted(name, turns, kind, system ? ", system" : "");
               learnt += check(template, tokenizer, conversation, what, softly);
             }
           }
@@ -226,8 +227,7 @@ class AnswerParityIT {
       }
     }
     String content = conversation.messages().get(index).content();
-    return new Expected(
-        prompts, rendered, content.substring(content.lastIndexOf('\n') + 1));
+    return new Expected(prompts, rendered, content.substring(content.lastIndexOf('\n') + 1));
   }
 
   private static RenderOptions options(

@@ -28,8 +28,7 @@ record Window(
               + describe(microBatches)
               + " is supervised; leave such examples out of the dataset");
     }
-    int tokens =
-        microBatches.stream().flatMapToInt(Arrays::stream).map(dataset::length).sum();
+    int tokens = microBatches.stream().flatMapToInt(Arrays::stream).map(dataset::length).sum();
     return new Window(microBatches, batches, supervised, tokens);
   }
 
