@@ -6,6 +6,7 @@ import com.google.common.base.Suppliers;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.alpaca4j.core.ChatMessage;
@@ -174,7 +175,7 @@ final class AnswerRenderer {
 
   /** Cuts what follows the token that closes the turn. */
   private String ended(Conversation conversation, String said) {
-    String rest = restWithoutTools.get();
+    String rest = Objects.requireNonNull(restWithoutTools.get());
     if (rest.isEmpty() && !conversation.tools().isEmpty()) {
       rest = rest(conversation.tools()); // some templates are for conversations with tools alone
     }
