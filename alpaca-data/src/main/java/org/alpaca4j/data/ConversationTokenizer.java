@@ -4,10 +4,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
-import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.ChatTemplate.Span;
 import org.alpaca4j.core.Encoding;
 import org.alpaca4j.core.Tokenizer;
@@ -15,53 +16,62 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where the label mask of a conversation is decided: the checkpoint's own chat template makes the
- * text, and exactly the tokens of what the assistant says are supervised.
+ * Where the label mask of a conversation is decided: a chat template makes the texts, and exactly
+ * the tokens of what the assistant says are supervised.
  *
- * <p>Which text that is comes from the template's generation blocks, where it has any. Otherwise it
- * is what each assistant message adds to the prompt before it; a template for which that cannot be
- * told (it renders earlier turns differently once later ones follow) is an error, never a guess.
+ * <p>Each answer is learnt behind the prompt that a model would be asked for it with. Where the
+ * prompt of an answer goes on from the answer before, both are in one sequence; where the template
+ * renders that answer otherwise by then (as Qwen 3, which leaves out old thoughts), or where a
+ * token reaches over the border of an answer, another sequence begins. In a template with
+ * generation blocks, these say what is learnt, in one rendering of the whole conversation.
  */
 final class ConversationTokenizer {
 
   private static final Logger log = LoggerFactory.getLogger(ConversationTokenizer.class);
 
   private final Tokenizer tokenizer;
-  private final ChatTemplate template;
   private final SupervisedDataset.Turns turns;
+  private final SupervisedDataset.Thinking thinking;
   private final boolean generationBlocks;
+  private final AnswerRenderer renderer;
   private final int bos;
-  private final List<String> specialTokens;
   private final BitSet specialIds = new BitSet();
-  private final AtomicBoolean warned = new AtomicBoolean();
+  private final Set<String> warned = ConcurrentHashMap.newKeySet();
 
-  ConversationTokenizer(Tokenizer tokenizer, ChatTemplate template, SupervisedDataset.Turns turns) {
+  ConversationTokenizer(
+      Tokenizer tokenizer,
+      ChatTemplate template,
+      SupervisedDataset.Turns turns,
+      SupervisedDataset.Thinking thinking) {
     this.tokenizer = tokenizer;
-    this.template = template;
     this.turns = turns;
+    this.thinking = thinking;
     this.generationBlocks = template.hasGenerationBlocks();
     this.bos = tokenizer.bosId().orElse(-1);
-    this.specialTokens = List.copyOf(tokenizer.specialTokens());
+    List<String> specialTokens = List.copyOf(tokenizer.specialTokens());
     specialTokens.forEach(token -> tokenizer.tokenToId(token).ifPresent(specialIds::set));
+    this.renderer = new AnswerRenderer(template, specialTokens);
   }
 
-  SupervisedExample example(Conversation conversation) {
-    ChatTemplate.Rendered rendered = render(conversation, conversation.messages().size(), false);
-    List<Span> spans =
-        learned(
-            conversation,
-            generationBlocks
-                ? rendered.assistantSpans()
-                : spansByPrefix(conversation, rendered.text()));
-    SupervisedExample example = mask(rendered.text(), spans);
-    if (!spans.isEmpty()
-        && !supervisesASpecialToken(example)
-        && warned.compareAndSet(false, true)) {
-      log.warn(
+  SupervisedExample example(Conversation given) {
+    Conversation conversation = Reasoning.kept(given, thinking);
+    ChatTemplate.Rendered whole = renderer.render(conversation, conversation.messages().size());
+    SupervisedExample example =
+        generationBlocks
+            ? mask(whole.text(), learned(conversation, whole.assistantSpans()))
+            : SupervisedExample.of(sequences(conversation, whole.text()));
+    if (example.supervisedTokens() > 0 && !supervisesASpecialToken(example)) {
+      warn(
           "the chat template closes the assistant's turns with no special token that is supervised,"
               + " so the model may not learn to stop");
     }
     return example;
+  }
+
+  private void warn(String message) {
+    if (warned.add(message)) {
+      log.warn(message);
+    }
   }
 
   /** Leaves out the spans of messages that are not to be learnt. */
@@ -104,6 +114,161 @@ final class ConversationTokenizer {
 
   /** Supervises every token that has a part inside a span. */
   SupervisedExample mask(String text, List<Span> spans) {
+    Encoding encoding = encode(text);
+    int[] labels = ignored(encoding.size());
+    for (Span span : spans) {
+      for (int t = 0; t < labels.length && encoding.starts()[t] < span.end(); t++) {
+        if (encoding.ends()[t] > span.start()) {
+          labels[t] = encoding.ids()[t];
+        }
+      }
+    }
+    return new SupervisedExample(encoding.ids(), labels);
+  }
+
+  private List<SupervisedExample> sequences(Conversation conversation, String whole) {
+    List<Chain> chains = chains(conversation, whole);
+    if (chains.isEmpty()) {
+      return List.of(mask(whole, List.of()));
+    }
+    Chain last = chains.get(chains.size() - 1);
+    if (whole.startsWith(last.text)) {
+      last.text = whole;
+    }
+    List<SupervisedExample> sequences = new ArrayList<>();
+    chains.forEach(chain -> tokenize(chain, sequences));
+    return sequences;
+  }
+
+  /** Answers in one text, each behind the prompt that a model would be asked for it with. */
+  private static final class Chain {
+    final List<AnswerRenderer.Answer> answers = new ArrayList<>();
+    String text = "";
+
+    void add(AnswerRenderer.Answer answer) {
+      answers.add(answer);
+      text = answer.text();
+    }
+  }
+
+  private List<Chain> chains(Conversation conversation, String whole) {
+    List<ChatMessage> messages = conversation.messages();
+    BitSet skipped = turns.skipped(messages);
+    List<Chain> chains = new ArrayList<>();
+    for (int i = 0; i < messages.size(); i++) {
+      if (!messages.get(i).role().equals("assistant") || skipped.get(i)) {
+        continue;
+      }
+      String answered =
+          i + 1 == messages.size() ? whole : renderer.render(conversation, i + 1).text();
+      Optional<AnswerRenderer.Answer> found = renderer.answer(conversation, i, answered);
+      if (found.isEmpty()) {
+        warn(
+            "the chat template does not say how an answer begins, so an assistant's message that"
+                + " begins a conversation is not learnt");
+        continue;
+      }
+      AnswerRenderer.Answer answer = found.get();
+      warnIfIncomplete(messages.get(i), answer.said());
+      Chain last = chains.isEmpty() ? null : chains.get(chains.size() - 1);
+      if (last == null || !answer.prompt().startsWith(last.text)) {
+        last = new Chain();
+        chains.add(last);
+      }
+      last.add(answer);
+    }
+    return chains;
+  }
+
+  private void warnIfIncomplete(ChatMessage message, String said) {
+    if (!said.contains(Reasoning.of(message))) {
+      warn("the chat template leaves out what the assistant thinks, so that is not learnt");
+    }
+    if (said.isBlank() && message.toMap().get("tool_calls") != null) {
+      warn("the chat template leaves out the assistant's tool calls, so they are not learnt");
+    }
+  }
+
+  private void tokenize(Chain chain, List<SupervisedExample> sequences) {
+    Encoding encoding = encode(chain.text);
+    int[] labels = ignored(encoding.size());
+    List<AnswerRenderer.Answer> apart = new ArrayList<>();
+    boolean learns = false;
+    for (AnswerRenderer.Answer answer : chain.answers) {
+      int from = token(encoding, chain.text, answer.prompt().length());
+      int to = token(encoding, chain.text, answer.text().length());
+      if (from < 0 || to < 0 || !asAlone(encoding, from, answer.prompt())) {
+        apart.add(answer);
+      } else {
+        System.arraycopy(encoding.ids(), from, labels, from, to - from);
+        learns = true;
+      }
+    }
+    if (learns) {
+      sequences.add(new SupervisedExample(encoding.ids(), labels));
+    }
+    apart.forEach(answer -> sequences.add(alone(answer)));
+  }
+
+  /** Returns the first token behind a place in a text, or -1 if a token reaches over it. */
+  private static int token(Encoding encoding, String text, int at) {
+    int place = text.codePointCount(0, at);
+    int token = encoding.size();
+    while (token > 0 && encoding.starts()[token - 1] >= place) {
+      token--;
+    }
+    return token > 0 && encoding.ends()[token - 1] > place ? -1 : token;
+  }
+
+  /**
+   * Returns whether the tokens before an answer are those of the prompt alone. With a border
+   * between tokens they are, but that pre-tokenizers of BPE look at what follows white space: there
+   * the end of the prompt is tokenised again, from its last special token on.
+   */
+  private boolean asAlone(Encoding encoding, int border, String prompt) {
+    int end = prompt.length();
+    if (end < 2
+        || !Character.isWhitespace(prompt.charAt(end - 1))
+        || !Character.isWhitespace(prompt.charAt(end - 2))) {
+      return true;
+    }
+    int first = border - 1;
+    while (first > 0 && !specialIds.get(encoding.ids()[first])) {
+      first--;
+    }
+    int from = first <= 0 ? 0 : prompt.offsetByCodePoints(0, encoding.starts()[first]);
+    int[] alone = tokenizer.encodeIds(prompt.substring(from), false);
+    return Arrays.equals(
+        alone, 0, alone.length, encoding.ids(), Math.max(0, first), Math.max(0, border));
+  }
+
+  /** An answer in a sequence of its own; if need be, prompt and answer are tokenised apart. */
+  private SupervisedExample alone(AnswerRenderer.Answer answer) {
+    Encoding whole = encode(answer.text());
+    int from = token(whole, answer.text(), answer.prompt().length());
+    int[] ids = whole.ids();
+    if (from < 0 || !asAlone(whole, from, answer.prompt())) {
+      int[] prompt = encode(answer.prompt()).ids();
+      int[] said = continuation(answer.said());
+      from = prompt.length;
+      ids = Arrays.copyOf(prompt, from + said.length);
+      System.arraycopy(said, 0, ids, from, said.length);
+    }
+    int[] labels = ids.clone();
+    Arrays.fill(labels, 0, from, SupervisedExample.IGNORE_INDEX);
+    return new SupervisedExample(ids, labels);
+  }
+
+  /** Tokenises a text without the space that SentencePiece puts before the first word of one. */
+  private int[] continuation(String said) {
+    Encoding encoding = tokenizer.encode("\n" + said, false);
+    int from = token(encoding, "\n" + said, 1);
+    return from < 0
+        ? tokenizer.encodeIds(said, false)
+        : Arrays.copyOfRange(encoding.ids(), from, encoding.size());
+  }
+
+  private Encoding encode(String text) {
     // The template writes its special tokens itself.
     Encoding encoding = tokenizer.encode(text, false);
     int[] ids = encoding.ids();
@@ -111,62 +276,12 @@ final class ConversationTokenizer {
       throw new DataException(
           "the chat template's text begins with more than one begin-of-sequence token");
     }
-    int[] labels = new int[ids.length];
+    return encoding;
+  }
+
+  private static int[] ignored(int length) {
+    int[] labels = new int[length];
     Arrays.fill(labels, SupervisedExample.IGNORE_INDEX);
-    for (Span span : spans) {
-      for (int t = 0; t < ids.length && encoding.starts()[t] < span.end(); t++) {
-        if (encoding.ends()[t] > span.start()) {
-          labels[t] = ids[t];
-        }
-      }
-    }
-    return new SupervisedExample(ids, labels);
-  }
-
-  private List<Span> spansByPrefix(Conversation conversation, String whole) {
-    List<ChatMessage> messages = conversation.messages();
-    List<Span> spans = new ArrayList<>();
-    for (int i = 0; i < messages.size(); i++) {
-      if (!messages.get(i).role().equals("assistant")) {
-        continue;
-      }
-      if (i == 0) {
-        throw new DataException(
-            "the conversation begins with the assistant, and the chat template has no generation"
-                + " blocks that would mark what it says");
-      }
-      String prompt = render(conversation, i, true).text();
-      String answered = render(conversation, i + 1, false).text();
-      if (!answered.startsWith(prompt) || !whole.startsWith(answered)) {
-        throw new DataException(
-            "the chat template renders the turns before messages["
-                + (answered.startsWith(prompt) ? i + 1 : i)
-                + "] differently once it follows, so what the assistant says cannot be told apart;"
-                + " use a template with {% generation %} blocks, or chatMl(...)");
-      }
-      spans.add(
-          new Span(
-              whole.codePointCount(0, prompt.length()),
-              whole.codePointCount(0, endOfTurn(answered))));
-    }
-    return spans;
-  }
-
-  // White space after the closing token separates turns; the model is to stop at the token.
-  private int endOfTurn(String answered) {
-    String stripped = answered.stripTrailing();
-    return specialTokens.stream().anyMatch(stripped::endsWith)
-        ? stripped.length()
-        : answered.length();
-  }
-
-  private ChatTemplate.Rendered render(
-      Conversation conversation, int messages, boolean addGenerationPrompt) {
-    RenderOptions.Builder options =
-        RenderOptions.builder().addGenerationPrompt(addGenerationPrompt);
-    if (!conversation.tools().isEmpty()) {
-      options.tools(conversation.tools());
-    }
-    return template.render(conversation.messages().subList(0, messages), options.build());
+    return labels;
   }
 }

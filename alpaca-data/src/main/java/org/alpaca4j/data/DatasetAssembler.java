@@ -1,7 +1,6 @@
 package org.alpaca4j.data;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.ToLongFunction;
@@ -160,11 +159,12 @@ final class DatasetAssembler<R> {
           masked.add(index);
           continue;
         }
-        boolean cut = made.cut() == Cut.END || example.length() > options.maxLength();
+        int longest = example.longestSequence();
+        boolean cut = made.cut() == Cut.END || longest > options.maxLength();
         if (cut && options.onTooLong() == OnTooLong.ERROR) {
           throw new DataException(
               "has "
-                  + example.length()
+                  + longest
                   + " tokens, more than maxLength "
                   + options.maxLength()
                   + "; raise it, or choose another onTooLong");
@@ -173,11 +173,8 @@ final class DatasetAssembler<R> {
           longer.add(index);
           continue;
         }
-        if (example.length() > options.maxLength()) {
-          example =
-              new SupervisedExample(
-                  Arrays.copyOf(example.ids(), options.maxLength()),
-                  Arrays.copyOf(example.labels(), options.maxLength()));
+        if (longest > options.maxLength()) {
+          example = Truncation.atTheEnd(example, options.maxLength());
         }
         if (example.supervisedTokens() == 0) {
           if (options.onFullyMasked() == OnFullyMasked.ERROR) {
@@ -197,7 +194,7 @@ final class DatasetAssembler<R> {
         if (made.cut() == Cut.FRONT) {
           shorter++;
         }
-        page.add(index, example.ids(), example.labels());
+        page.add(index, example);
       } catch (AlpacaException e) {
         bad.add(new RecordException(new BadRecord(origin, 0, index, reason(e)), e));
         if (options.onBadRecord().refuses()) {
@@ -223,7 +220,7 @@ final class DatasetAssembler<R> {
     for (int i = 0; i < page.size(); i++) {
       tokens += page.length(i);
       supervised += page.supervisedTokens(i);
-      longest = Math.max(longest, page.length(i));
+      longest = Math.max(longest, page.longestSequence(i));
     }
   }
 

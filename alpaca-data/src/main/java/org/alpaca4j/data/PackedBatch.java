@@ -49,8 +49,13 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     }
   }
 
-  /** Packs examples into one batch, in order. */
-  public static PackedBatch of(List<SupervisedExample> examples) {
+  /**
+   * Packs examples into one batch, in order. Each {@linkplain SupervisedExample#sequences sequence}
+   * of an example takes a place of its own.
+   */
+  public static PackedBatch of(List<SupervisedExample> given) {
+    List<SupervisedExample> examples =
+        given.stream().flatMap(example -> example.sequences().stream()).toList();
     int[] cumulative = new int[examples.size() + 1];
     for (int e = 0; e < examples.size(); e++) {
       cumulative[e + 1] = Math.addExact(cumulative[e], examples.get(e).length());
@@ -93,7 +98,7 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     return batches;
   }
 
-  /** Returns the number of examples. */
+  /** Returns the number of examples, or of their sequences. */
   public int size() {
     return cumulativeLengths.length - 1;
   }

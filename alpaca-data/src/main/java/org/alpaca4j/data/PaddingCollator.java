@@ -56,14 +56,17 @@ public final class PaddingCollator {
   }
 
   /**
-   * Pads examples to the longest of them.
+   * Pads examples to the longest of them. Each {@linkplain SupervisedExample#sequences sequence} of
+   * an example is a row.
    *
    * @throws IllegalArgumentException if there is no example
    */
-  public PaddedBatch collate(List<SupervisedExample> examples) {
-    if (examples.isEmpty()) {
+  public PaddedBatch collate(List<SupervisedExample> given) {
+    if (given.isEmpty()) {
       throw new IllegalArgumentException("a batch needs at least one example");
     }
+    List<SupervisedExample> examples =
+        given.stream().flatMap(example -> example.sequences().stream()).toList();
     int longest = examples.stream().mapToInt(SupervisedExample::length).max().orElseThrow();
     int width = (longest + padToMultipleOf - 1) / padToMultipleOf * padToMultipleOf;
     int[][] ids = new int[examples.size()][width];

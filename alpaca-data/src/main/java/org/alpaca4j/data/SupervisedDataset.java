@@ -60,7 +60,8 @@ public final class SupervisedDataset {
   public enum OnTooLong {
     /**
      * Cut it at the end, as is usual, which takes the end of the answer; {@link
-     * DataReport#truncated} counts it.
+     * DataReport#truncated} counts it. Each sequence of an example is cut, and left out if nothing
+     * of it is supervised then.
      */
     TRUNCATE,
     /**
@@ -104,6 +105,21 @@ public final class SupervisedDataset {
       }
       return skipped;
     }
+  }
+
+  /**
+   * What becomes of what the assistant thinks before it answers: {@code reasoning_content} (or
+   * {@code thinking}, {@code reasoning}), or a text that begins with {@code <think>...</think>}.
+   * Whether an answer's thoughts are in the text at all is the chat template's affair; those of
+   * earlier turns are in the prompts that follow only if it leaves them there.
+   */
+  public enum Thinking {
+    /** Learnt as a part of each answer, where the chat template renders it. */
+    KEEP,
+    /** Left out of all messages: the model learns to answer without thinking. */
+    DROP,
+    /** Left out of all answers but those behind the last question, tool calls included. */
+    LAST
   }
 
   private final List<TokenPage> pages;
@@ -176,11 +192,29 @@ public final class SupervisedDataset {
     return pages.get(page).example(i - pageStarts[page]);
   }
 
-  /** Returns the number of tokens of an example, without copying it. */
+  /**
+   * Returns the number of tokens of an example, without copying it. Of an example of several {@link
+   * SupervisedExample#sequences}, the tokens that a sequence and the one before begin with alike
+   * count once, as they are computed once.
+   */
   public int length(int index) {
     int i = storedIndex(index);
     int page = page(i);
     return pages.get(page).length(i - pageStarts[page]);
+  }
+
+  /** Returns the number of sequences of an example, mostly one, without copying it. */
+  public int sequences(int index) {
+    int i = storedIndex(index);
+    int page = page(i);
+    return pages.get(page).sequences(i - pageStarts[page]);
+  }
+
+  /** Returns the number of tokens of an example's longest sequence, without copying it. */
+  public int longestSequence(int index) {
+    int i = storedIndex(index);
+    int page = page(i);
+    return pages.get(page).longestSequence(i - pageStarts[page]);
   }
 
   /** Returns the number of tokens of an example that the loss is computed on. */
@@ -215,7 +249,7 @@ public final class SupervisedDataset {
       stored[k] = storedIndex(indexes[k]);
       tokens += length(indexes[k]);
       supervised += supervisedTokens(indexes[k]);
-      longest = Math.max(longest, length(indexes[k]));
+      longest = Math.max(longest, longestSequence(indexes[k]));
     }
     return new SupervisedDataset(
         pages,
@@ -389,13 +423,22 @@ public final class SupervisedDataset {
     private ChatMlPreprocessor.@Nullable LabelMask chatMl;
     private @Nullable ChatTemplate chatTemplate;
     private Turns turns = Turns.ALL;
+    private Thinking thinking = Thinking.KEEP;
 
     private ConversationsBuilder() {}
 
     /**
-     * Renders with this chat template instead of the tokenizer's own. What the assistant says is
-     * supervised: by the template's generation blocks if it has any, else by what each assistant
-     * message adds to the prompt before it, closing token included.
+     * Renders with this chat template instead of the tokenizer's own.
+     *
+     * <p>Each answer is learnt behind exactly the prompt that inference gives for it: the messages
+     * before it, rendered with the generation prompt. What follows the prompt is supervised, tool
+     * calls included, up to and with the token that closes the turn. An empty block of thinking
+     * that the template itself puts there, and into the prompt where {@code enable_thinking} is
+     * false, belongs to the prompt. Where the template renders earlier turns otherwise once later
+     * ones follow, the conversation has several {@link SupervisedExample#sequences}.
+     *
+     * <p>In a template with generation blocks, these say what is supervised, in one rendering of
+     * the whole conversation.
      */
     public ConversationsBuilder chatTemplate(ChatTemplate value) {
       calls.firstOf("chatTemplate", "chatMl or chatTemplate");
@@ -414,6 +457,13 @@ public final class SupervisedDataset {
     public ConversationsBuilder turns(Turns value) {
       calls.first("turns");
       turns = value;
+      return this;
+    }
+
+    /** Sets what becomes of what the assistant thinks; {@link Thinking#KEEP} by default. */
+    public ConversationsBuilder thinking(Thinking value) {
+      calls.first("thinking");
+      thinking = value;
       return this;
     }
 
@@ -446,10 +496,14 @@ public final class SupervisedDataset {
     @Override
     List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
       if (chatMl != null) {
-        return List.of(turns.name(), chatMl.name());
+        return List.of(turns.name(), thinking.name(), chatMl.name());
       }
       ChatTemplate template = template(tokenizer);
-      return List.of(turns.name(), template.source(), new TreeMap<>(template.specialTokens()));
+      return List.of(
+          turns.name(),
+          thinking.name(),
+          template.source(),
+          new TreeMap<>(template.specialTokens()));
     }
 
     @Override
@@ -465,11 +519,13 @@ public final class SupervisedDataset {
 
     private Function<Conversation, SupervisedExample> examples(Tokenizer tokenizer) {
       Turns learnt = turns;
+      Thinking kept = thinking;
       if (chatMl != null) {
         ChatMlPreprocessor preprocessor = ChatMlPreprocessor.of(tokenizer, chatMl);
-        return conversation -> preprocessor.example(conversation.messages(), learnt);
+        return conversation ->
+            preprocessor.example(Reasoning.kept(conversation, kept).messages(), learnt);
       }
-      return new ConversationTokenizer(tokenizer, template(tokenizer), learnt)::example;
+      return new ConversationTokenizer(tokenizer, template(tokenizer), learnt, kept)::example;
     }
 
     private ChatTemplate template(Tokenizer tokenizer) {

@@ -1,6 +1,8 @@
 package org.alpaca4j.data;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -8,38 +10,122 @@ import org.jspecify.annotations.Nullable;
  * and {@link #IGNORE_INDEX} elsewhere. Labels stand at the index of their id: the shift by one
  * (position t predicts {@code labels[t + 1]}) is the model's.
  *
+ * <p>An example is mostly one sequence of tokens. A conversation is several where its chat template
+ * renders early turns otherwise once later ones follow: one for each prompt that the model will be
+ * asked with, lying end to end, mostly with a common beginning. Neither attention nor positions
+ * cross their borders. They are one example all the same: in orders and batch sizes it counts once,
+ * its sequences go into one batch, and each of its supervised tokens weighs as any other.
+ *
  * <p>The arrays are not copied: leave them unchanged.
  *
  * @param ids token ids
  * @param labels token ids or {@link #IGNORE_INDEX}, as many as ids
+ * @param starts where the sequences begin, ascending from 0
  */
-public record SupervisedExample(int[] ids, int[] labels) {
+public record SupervisedExample(int[] ids, int[] labels, int[] starts) {
 
   /** The label of a token that is not learnt: −100, as in PyTorch. */
   public static final int IGNORE_INDEX = -100;
 
-  /** Checks that there are as many labels as ids. */
+  /** Checks that there are as many labels as ids, and that the sequences are among them. */
   public SupervisedExample {
     if (ids.length != labels.length) {
       throw new IllegalArgumentException(
           "ids and labels must have one length, found " + ids.length + " and " + labels.length);
     }
+    for (int k = 0; k < starts.length; k++) {
+      if (k == 0 ? starts[0] != 0 : starts[k] <= starts[k - 1] || starts[k] >= ids.length) {
+        throw badStarts(starts, ids.length);
+      }
+    }
+    if (starts.length == 0) {
+      throw badStarts(starts, ids.length);
+    }
   }
 
-  /** Returns the number of tokens. */
+  private static IllegalArgumentException badStarts(int[] starts, int length) {
+    return new IllegalArgumentException(
+        "starts must ascend from 0 and stay below the "
+            + length
+            + " ids, found "
+            + Arrays.toString(starts));
+  }
+
+  /** Creates an example of one sequence. */
+  public SupervisedExample(int[] ids, int[] labels) {
+    this(ids, labels, new int[1]);
+  }
+
+  /**
+   * Returns one example of the sequences of these.
+   *
+   * @param parts at least one; none empty
+   */
+  public static SupervisedExample of(List<SupervisedExample> parts) {
+    if (parts.size() == 1) {
+      return parts.get(0);
+    }
+    int length = parts.stream().mapToInt(SupervisedExample::length).reduce(0, Math::addExact);
+    int[] ids = new int[length];
+    int[] labels = new int[length];
+    int[] starts = new int[parts.stream().mapToInt(part -> part.starts.length).sum()];
+    int at = 0;
+    int sequence = 0;
+    for (SupervisedExample part : parts) {
+      System.arraycopy(part.ids, 0, ids, at, part.length());
+      System.arraycopy(part.labels, 0, labels, at, part.length());
+      for (int start : part.starts) {
+        starts[sequence++] = at + start;
+      }
+      at += part.length();
+    }
+    return new SupervisedExample(ids, labels, starts);
+  }
+
+  /** Returns the sequences, each as an example of its own. */
+  public List<SupervisedExample> sequences() {
+    if (starts.length == 1) {
+      return List.of(this);
+    }
+    List<SupervisedExample> sequences = new ArrayList<>(starts.length);
+    for (int k = 0; k < starts.length; k++) {
+      sequences.add(
+          new SupervisedExample(
+              Arrays.copyOfRange(ids, starts[k], end(k)),
+              Arrays.copyOfRange(labels, starts[k], end(k))));
+    }
+    return sequences;
+  }
+
+  private int end(int sequence) {
+    return sequence + 1 < starts.length ? starts[sequence + 1] : ids.length;
+  }
+
+  /** Returns the number of tokens, of all sequences. */
   public int length() {
     return ids.length;
   }
 
+  /** Returns the number of tokens of the longest sequence: what a maximal length is compared to. */
+  public int longestSequence() {
+    int longest = 0;
+    for (int k = 0; k < starts.length; k++) {
+      longest = Math.max(longest, end(k) - starts[k]);
+    }
+    return longest;
+  }
+
   /**
    * Returns the number of tokens that the loss is computed on: labels that are not ignored, without
-   * the first position, which nothing predicts.
+   * the first position of each sequence, which nothing predicts.
    */
   public int supervisedTokens() {
     int count = 0;
-    for (int t = 1; t < labels.length; t++) {
-      if (labels[t] != IGNORE_INDEX) {
-        count++;
+    for (int k = 0; k < starts.length; k++) {
+      for (int t = starts[k] + 1; t < end(k); t++) {
+        if (labels[t] != IGNORE_INDEX) {
+          count++;
+        }
       }
     }
     return count;
@@ -49,7 +135,8 @@ public record SupervisedExample(int[] ids, int[] labels) {
   public boolean equals(@Nullable Object other) {
     return other instanceof SupervisedExample that
         && Arrays.equals(ids, that.ids)
-        && Arrays.equals(labels, that.labels);
+        && Arrays.equals(labels, that.labels)
+        && Arrays.equals(starts, that.starts);
   }
 
   @Override
@@ -63,6 +150,8 @@ public record SupervisedExample(int[] ids, int[] labels) {
         + Arrays.toString(ids)
         + ", labels="
         + Arrays.toString(labels)
+        + ", starts="
+        + Arrays.toString(starts)
         + "]";
   }
 }

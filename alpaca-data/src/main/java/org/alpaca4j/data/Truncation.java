@@ -7,10 +7,29 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.ChatMessage;
 
-/** Makes too long examples shorter without a loss to what is supervised. */
+/** Makes too long examples shorter; all but {@link #atTheEnd} lose nothing supervised. */
 final class Truncation {
 
   private Truncation() {}
+
+  /**
+   * Cuts each sequence at the end. Sequences that then teach nothing are left out, but for the
+   * first if none is left.
+   */
+  static SupervisedExample atTheEnd(SupervisedExample example, int maxLength) {
+    List<SupervisedExample> cut =
+        example.sequences().stream().map(sequence -> cut(sequence, maxLength)).toList();
+    List<SupervisedExample> teaching =
+        cut.stream().filter(sequence -> sequence.supervisedTokens() > 0).toList();
+    return SupervisedExample.of(teaching.isEmpty() ? cut.subList(0, 1) : teaching);
+  }
+
+  private static SupervisedExample cut(SupervisedExample sequence, int maxLength) {
+    return sequence.length() <= maxLength
+        ? sequence
+        : new SupervisedExample(
+            Arrays.copyOf(sequence.ids(), maxLength), Arrays.copyOf(sequence.labels(), maxLength));
+  }
 
   /**
    * Cuts the prompt from the left. At least one of its tokens stays; an example that is still too
@@ -45,7 +64,7 @@ final class Truncation {
   static ExampleMaker.Made withoutOldTurns(
       Conversation conversation, Function<Conversation, SupervisedExample> maker, int maxLength) {
     SupervisedExample whole = maker.apply(conversation);
-    if (whole.length() <= maxLength) {
+    if (whole.longestSequence() <= maxLength) {
       return ExampleMaker.Made.whole(whole);
     }
     List<ChatMessage> messages = conversation.messages();
@@ -61,7 +80,7 @@ final class Truncation {
       List<ChatMessage> rest = new ArrayList<>(messages.subList(0, system));
       rest.addAll(messages.subList(starts[middle], messages.size()));
       SupervisedExample shorter = maker.apply(new Conversation(rest, conversation.tools()));
-      if (shorter.length() <= maxLength) {
+      if (shorter.longestSequence() <= maxLength) {
         fitting = shorter;
         high = middle - 1;
       } else {

@@ -56,7 +56,11 @@ class AssistantMaskParityIT {
                 messages(conversation),
                 options(conversation, line.get("add_generation_prompt").booleanValue()));
         SupervisedExample example =
-            new ConversationTokenizer(tokenizer, template, SupervisedDataset.Turns.ALL)
+            new ConversationTokenizer(
+                    tokenizer,
+                    template,
+                    SupervisedDataset.Turns.ALL,
+                    SupervisedDataset.Thinking.KEEP)
                 .mask(rendered.text(), rendered.assistantSpans());
         int[] labels = Fixtures.ints(line.get("input_ids"));
         int[] mask = Fixtures.ints(line.get("assistant_masks"));

@@ -86,6 +86,29 @@ class BatchTest {
   }
 
   @Test
+  void givesEachSequenceOfAnExampleAPlaceOfItsOwn() {
+    SupervisedExample several = SupervisedExample.of(List.of(LONG, SHORT));
+
+    assertThat(several.sequences()).containsExactly(LONG, SHORT);
+    assertThat(PackedBatch.of(List.of(several, SHORT)))
+        .isEqualTo(PackedBatch.of(List.of(LONG, SHORT, SHORT)));
+    PaddingCollator collator = PaddingCollator.builder().padId(0).build();
+    assertThat(collator.collate(List.of(several, SHORT)))
+        .isEqualTo(collator.collate(List.of(LONG, SHORT, SHORT)));
+    assertThat(several.supervisedTokens()).isEqualTo(3);
+    assertThat(several.longestSequence()).isEqualTo(3);
+  }
+
+  @Test
+  void refusesSequencesThatAreEmptyOrBeyondTheTokens() {
+    for (int[] starts : new int[][] {{}, {1}, {0, 0}, {0, 2}}) {
+      assertThatThrownBy(() -> new SupervisedExample(new int[2], new int[2], starts))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("starts must ascend");
+    }
+  }
+
+  @Test
   void doesNotCountTheFirstLabelOfAnExample() {
     assertThat(PackedBatch.of(List.of(LONG, SHORT)).supervisedTokens()).isEqualTo(3);
     assertThat(SHORT.supervisedTokens()).isEqualTo(1);

@@ -1,5 +1,6 @@
 package org.alpaca4j.data;
 
+import static org.alpaca4j.data.TestTokenizer.EOS;
 import static org.alpaca4j.data.TestTokenizer.IM_END;
 import static org.alpaca4j.data.TestTokenizer.id;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -64,39 +65,32 @@ class ConversationTokenizerTest {
   }
 
   @Test
-  void refusesATemplateThatRendersEarlierTurnsDifferently() {
-    String lastAnswerOnly =
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
-            + "{% if message['role'] == 'user' or loop.last %}{{ message['content'] }}{% endif %}"
-            + "{{ '<|im_end|>\\n' }}{% endfor %}"
-            + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-    assertThatThrownBy(() -> example(lastAnswerOnly, TWO_TURNS))
-        .isInstanceOf(DataException.class)
-        .hasMessageContaining("before messages[2] differently")
-        .hasMessageContaining("generation");
-    Conversation oneTurn = new Conversation(TWO_TURNS.messages().subList(0, 2));
-    assertThat(supervised(example(lastAnswerOnly, oneTurn)))
-        .containsExactly(id('o'), id('k'), IM_END);
-  }
-
-  @Test
   void refusesATemplateWhoseGenerationPromptIsNotWhatAnswersBeginWith() {
     String other = CHATML.replace("<|im_start|>assistant\\n' }}{% endif", "<answer>' }}{% endif");
 
     assertThatThrownBy(() -> example(other, TWO_TURNS))
         .isInstanceOf(DataException.class)
-        .hasMessageContaining("before messages[1] differently");
+        .hasMessageContaining("does not render messages[1] as an answer")
+        .hasMessageContaining("{% generation %}");
   }
 
   @Test
-  void refusesToGuessWhereAFirstMessageOfTheAssistantBegins() {
+  void learnsAFirstMessageOfTheAssistantWhereTheTemplateSaysHowAnswersBegin() {
     Conversation conversation = Conversation.of(ChatMessage.assistant("hi"));
 
-    assertThatThrownBy(() -> example(CHATML, conversation))
-        .isInstanceOf(DataException.class)
-        .hasMessageContaining("begins with the assistant");
-    assertThat(supervised(example(CHATML_WITH_BLOCKS, conversation))).endsWith(IM_END);
+    assertThat(example(CHATML, conversation)).isEqualTo(example(CHATML_WITH_BLOCKS, conversation));
+    assertThat(supervised(example(CHATML, conversation))).containsExactly(id('h'), id('i'), IM_END);
+  }
+
+  @Test
+  void takesAFirstMessageOfTheAssistantAsContextWhereTheTemplateDoesNotSay() {
+    String withoutGenerationPrompt = "{% for m in messages %}{{ m.content }}</s>{% endfor %}";
+    Conversation conversation =
+        Conversation.of(
+            ChatMessage.assistant("hi"), ChatMessage.user("q"), ChatMessage.assistant("ok"));
+
+    assertThat(supervised(example(withoutGenerationPrompt, conversation)))
+        .containsExactly(id('o'), id('k'), EOS);
   }
 
   @Test
@@ -145,7 +139,10 @@ class ConversationTokenizerTest {
 
   private static SupervisedExample example(String template, Conversation conversation) {
     return new ConversationTokenizer(
-            tokenizer, ChatTemplate.of(template), SupervisedDataset.Turns.ALL)
+            tokenizer,
+            ChatTemplate.of(template),
+            SupervisedDataset.Turns.ALL,
+            SupervisedDataset.Thinking.KEEP)
         .example(conversation);
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -132,8 +133,8 @@ class TokenCacheTest {
     int[] ids = {70_000, 1, 2, 3, 65_536};
     int[] labels = {-100, 1, -100, 3, 65_536};
     TokenPage.Builder page = new TokenPage.Builder();
-    page.add(4, new int[] {5}, new int[] {5});
-    page.add(9, ids, labels);
+    page.add(4, new SupervisedExample(new int[] {5}, new int[] {5}));
+    page.add(9, new SupervisedExample(ids, labels));
     TokenPage built = page.build();
 
     assertThat(built.example(1)).isEqualTo(new SupervisedExample(ids, labels));
@@ -141,6 +142,33 @@ class TokenCacheTest {
     assertThat(built.supervisedTokens(0)).isZero();
     assertThat(built.recordIndex(1)).isEqualTo(9);
     assertThat(new TokenPage(built.bytes()).example(1)).isEqualTo(built.example(1));
+  }
+
+  @Test
+  void keepsTheSequencesOfExamplesAndTheirCommonBeginningsOnce() {
+    Random random = new Random(7);
+    List<SupervisedExample> examples = new ArrayList<>();
+    TokenPage.Builder builder = new TokenPage.Builder();
+    for (int e = 0; e < 200; e++) {
+      List<SupervisedExample> sequences = new ArrayList<>();
+      for (int k = random.nextInt(4); k >= 0; k--) {
+        int[] ids = random.ints(1 + random.nextInt(9), 0, 2).toArray();
+        int[] labels = Arrays.stream(ids).map(id -> random.nextBoolean() ? id : -100).toArray();
+        sequences.add(new SupervisedExample(ids, labels));
+      }
+      examples.add(SupervisedExample.of(sequences));
+      builder.add(e, examples.get(e));
+    }
+    TokenPage page = new TokenPage(builder.build().bytes());
+
+    for (int e = 0; e < examples.size(); e++) {
+      SupervisedExample example = examples.get(e);
+      assertThat(page.example(e)).isEqualTo(example);
+      assertThat(page.sequences(e)).isEqualTo(example.starts().length);
+      assertThat(page.longestSequence(e)).isEqualTo(example.longestSequence());
+      assertThat(page.supervisedTokens(e)).isEqualTo(example.supervisedTokens());
+      assertThat(page.length(e)).isBetween(example.starts().length, example.length());
+    }
   }
 
   private SupervisedDataset.Builder builder() {

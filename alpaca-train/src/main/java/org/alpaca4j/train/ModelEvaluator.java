@@ -1,6 +1,7 @@
 package org.alpaca4j.train;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
@@ -62,20 +63,26 @@ public final class ModelEvaluator implements AutoCloseable {
     for (int from = 0; from < dataset.size(); from += batchSize) {
       int to = Math.min(from + batchSize, dataset.size());
       List<SupervisedExample> examples = IntStream.range(from, to).mapToObj(dataset::get).toList();
-      results.addAll(losses(PackedBatch.of(examples)));
+      results.addAll(batchLosses(examples));
     }
     return results;
   }
 
-  private List<ExampleLoss> losses(PackedBatch batch) {
+  private List<ExampleLoss> batchLosses(List<SupervisedExample> examples) {
+    PackedBatch batch = PackedBatch.of(examples);
+    int[] exampleOf = // per sequence
+        IntStream.range(0, examples.size())
+            .flatMap(e -> Arrays.stream(examples.get(e).starts()).map(start -> e))
+            .toArray();
     Supervision supervision = Supervision.of(batch);
     float[] losses =
         supervision.rows().length == 0 ? new float[0] : pass.losses(batch, supervision);
-    double[] sums = new double[batch.size()];
-    int[] counts = new int[batch.size()];
+    double[] sums = new double[examples.size()];
+    int[] counts = new int[examples.size()];
     for (int i = 0; i < losses.length; i++) {
-      sums[supervision.examples()[i]] += losses[i];
-      counts[supervision.examples()[i]]++;
+      int example = exampleOf[supervision.sequences()[i]];
+      sums[example] += losses[i];
+      counts[example]++;
     }
     return IntStream.range(0, sums.length)
         .mapToObj(i -> new ExampleLoss(sums[i] / counts[i], counts[i]))

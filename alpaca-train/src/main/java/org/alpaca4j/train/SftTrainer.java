@@ -15,6 +15,7 @@ import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.TrainedParameters;
 import org.alpaca4j.core.internal.model.UnitLayout;
@@ -113,7 +114,7 @@ public final class SftTrainer {
             new Workspace(
                 manager,
                 weights.decoder(),
-                order.maxTokens(totalSteps, dataset::length),
+                order.maxTokens(totalSteps, example -> mostTokens(weights.decoder(), example)),
                 config.lossChunkTokens(),
                 store,
                 !config.activationRecomputation());
@@ -165,6 +166,17 @@ public final class SftTrainer {
     return result;
   }
 
+  /** Returns how many tokens of an example are computed at most, whatever is in its batch. */
+  private int mostTokens(Decoder decoder, int example) {
+    int sequences = dataset.sequences(example);
+    return sequences == 1
+        ? dataset.length(example)
+        : dataset.longestSequence(example) <= decoder.longestShared()
+            ? Math.addExact(
+                dataset.length(example), (sequences - 1) * (Decoder.SHORTEST_SHARED - 1))
+            : dataset.get(example).length();
+  }
+
   /**
    * Runs a window's micro-batches; returns the mean cross entropy of its supervised tokens, and the
    * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
@@ -177,7 +189,7 @@ public final class SftTrainer {
     boolean accumulate = false;
     for (PackedBatch batch : window.batches()) {
       if (batch.supervisedTokens() > 0) {
-        double factor = auxiliaryFactor * batch.tokens() / window.tokens();
+        double factor = auxiliaryFactor * window.share(batch);
         Losses losses =
             pass.forwardBackward(batch, scale, factor, workspace, gradients, accumulate);
         sum += losses.crossEntropy();

@@ -28,7 +28,8 @@ public interface TrainingListener {
    * @param learningRate used by the step
    * @param gradientNorm L2 norm before clipping
    * @param supervisedTokens tokens that the cross entropy is the mean of
-   * @param tokens tokens read
+   * @param tokens tokens of the step's examples, counted as {@link
+   *     org.alpaca4j.data.SupervisedDataset#length}
    * @param duration time that the step took
    */
   record Step(

@@ -11,7 +11,7 @@ import org.alpaca4j.data.SupervisedDataset;
  * @param microBatches indexes of the examples, per micro-batch
  * @param batches the examples, packed per micro-batch
  * @param supervisedTokens tokens that the step's loss is the mean of
- * @param tokens tokens read
+ * @param tokens tokens of the examples, counted as {@link SupervisedDataset#length}
  */
 record Window(
     List<int[]> microBatches, List<PackedBatch> batches, int supervisedTokens, int tokens) {
@@ -28,8 +28,13 @@ record Window(
               + describe(microBatches)
               + " is supervised; leave such examples out of the dataset");
     }
-    return new Window(
-        microBatches, batches, supervised, batches.stream().mapToInt(PackedBatch::tokens).sum());
+    int tokens = microBatches.stream().flatMapToInt(Arrays::stream).map(dataset::length).sum();
+    return new Window(microBatches, batches, supervised, tokens);
+  }
+
+  /** Returns the share of the window's packed tokens that a batch has. */
+  double share(PackedBatch batch) {
+    return (double) batch.tokens() / batches.stream().mapToInt(PackedBatch::tokens).sum();
   }
 
   /** Returns the indexes of the examples, for a message. */

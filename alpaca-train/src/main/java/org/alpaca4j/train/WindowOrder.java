@@ -56,7 +56,11 @@ final class WindowOrder {
     return batches;
   }
 
-  /** Returns the tokens of the largest micro-batch of the first so many steps. */
+  /**
+   * Returns the tokens of the largest micro-batch of the first so many steps.
+   *
+   * @param length tokens of an example
+   */
   int maxTokens(int steps, IntUnaryOperator length) {
     int max = 0;
     for (int step = 0; step < steps; step++) {

@@ -63,6 +63,7 @@ class PackingTest {
   private void check(ModelConfig config) {
     check(config, RandomModel.examples(6), "different");
     check(config, RandomModel.examplesOfCommonBeginnings(), "alike");
+    check(config, SupervisedDataset.of(RandomModel.examplesOfSeveralSequences()), "several");
   }
 
   private void check(ModelConfig config, SupervisedDataset examples, String name) {

@@ -103,4 +103,27 @@ final class RandomModel {
     }
     return SupervisedDataset.of(examples);
   }
+
+  /**
+   * Two examples of several sequences, which begin alike for more and for fewer tokens than are
+   * worth computing once.
+   */
+  static List<SupervisedExample> examplesOfSeveralSequences() {
+    int[] ids = new Random(3).ints(30, 1, VOCABULARY).toArray();
+    int[][][] shared = {{{20, 9}, {13, 12}, {28, 4}}, {{7, 9}, {7, 8}, {7, 11}, {14, 3}}};
+    List<SupervisedExample> examples = new ArrayList<>();
+    int own = 1;
+    for (int[][] lengths : shared) {
+      List<SupervisedExample> sequences = new ArrayList<>();
+      for (int[] length : lengths) {
+        int[] sequence = Arrays.copyOf(ids, length[0] + length[1]);
+        Arrays.fill(sequence, length[0], sequence.length, own++);
+        int[] labels = sequence.clone();
+        Arrays.fill(labels, 0, length[0], SupervisedExample.IGNORE_INDEX);
+        sequences.add(new SupervisedExample(sequence, labels));
+      }
+      examples.add(SupervisedExample.of(sequences));
+    }
+    return examples;
+  }
 }

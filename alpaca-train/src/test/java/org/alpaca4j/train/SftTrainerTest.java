@@ -20,6 +20,7 @@ import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.data.SupervisedDataset;
+import org.alpaca4j.data.SupervisedExample;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -82,6 +83,40 @@ class SftTrainerTest {
         assertThat(several.losses().get(i)).isCloseTo(one.losses().get(i), within(2e-5));
       }
       assertThat(several.logits()).containsExactly(one.logits(), within(5e-3f));
+    }
+  }
+
+  @Test
+  void sequencesOfAnExampleAreTrainedAsExamplesOfItsBatch() {
+    List<SupervisedExample> examples = RandomModel.examplesOfSeveralSequences();
+    for (SupervisedExample example : examples) {
+      List<SupervisedExample> sequences = example.sequences();
+      Run together = run(config().batchSize(1).build(), SupervisedDataset.of(List.of(example)));
+      Run apart =
+          run(config().batchSize(sequences.size()).build(), SupervisedDataset.of(sequences));
+
+      assertThat(together.losses()).isEqualTo(apart.losses());
+      assertThat(together.logits()).containsExactly(apart.logits(), within(1e-5f));
+      assertThat(together.result().steps().get(0).supervisedTokens())
+          .isEqualTo(apart.result().steps().get(0).supervisedTokens());
+    }
+    assertThat(run(config().batchSize(1).build(), SupervisedDataset.of(examples)).losses())
+        .hasSize(examples.size());
+  }
+
+  @Test
+  void evaluatesAnExampleOfSeveralSequencesAsOne() {
+    List<SupervisedExample> examples = RandomModel.examplesOfSeveralSequences();
+    try (CausalLm model = CausalLm.load(base);
+        ModelEvaluator evaluator = ModelEvaluator.of(model)) {
+      List<ModelEvaluator.ExampleLoss> losses = evaluator.losses(SupervisedDataset.of(examples));
+
+      assertThat(losses).hasSameSizeAs(examples);
+      for (int i = 0; i < losses.size(); i++) {
+        Evaluation apart = evaluator.evaluate(SupervisedDataset.of(examples.get(i).sequences()));
+        assertThat(losses.get(i).loss()).isCloseTo(apart.loss(), within(1e-5));
+        assertThat(losses.get(i).supervisedTokens()).isEqualTo(apart.supervisedTokens());
+      }
     }
   }
 

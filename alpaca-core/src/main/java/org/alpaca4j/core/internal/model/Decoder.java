@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  * of the activations. Thread-safe.
  */
 public final class Decoder implements AutoCloseable {
+  /** A shorter beginning is computed for each example that has it. */
+  public static final int SHORTEST_SHARED = PrefixTree.SHORTEST;
+
   /** Longest example, in tokens, whose attention on the CPU is computed by matrix products. */
   private static final long LONGEST_BY_PRODUCTS = 1024;
 
@@ -169,6 +172,19 @@ public final class Decoder implements AutoCloseable {
 
   PositionEncodings encodings() {
     return encodings;
+  }
+
+  /**
+   * Returns the most tokens of an example whose beginning is computed once for all examples of a
+   * batch that share it, whatever the batch is; 0 if that is not sure of any.
+   *
+   * <p>Two such examples have at least all but {@link #SHORTEST_SHARED} - 1 of the tokens computed
+   * once that they begin with alike.
+   */
+  public long longestShared() {
+    boolean always =
+        description.rotaries().stream().noneMatch(rotary -> rotary.scaling().dependsOnLength());
+    return always ? longestShared : 0;
   }
 
   /**

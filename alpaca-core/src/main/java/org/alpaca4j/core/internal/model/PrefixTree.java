@@ -16,7 +16,7 @@ import java.util.Map;
  */
 final class PrefixTree {
   /** A shorter beginning costs about as much to look after as to compute again. */
-  private static final int SHORTEST = 8;
+  static final int SHORTEST = 8;
 
   /** The parent of a segment with which examples begin. */
   private static final int NONE = -1;
