@@ -105,7 +105,7 @@ final class ConversationTokenizer {
   /** Supervises every token that has a part inside a span. */
   SupervisedExample mask(String text, List<Span> spans) {
     // The template writes its special tokens itself.
-    Encoding encoding = tokenizer.encode(text, false);
+    Encoding encoding = tokenizer.encodePrompt(text);
     int[] ids = encoding.ids();
     if (bos >= 0 && ids.length > 1 && ids[0] == bos && ids[1] == bos) {
       throw new DataException(

@@ -18,6 +18,8 @@ import java.util.List;
  * @param fullyMasked records without a supervised token, or with nothing to make an example of;
  *     left out, unless they were to be kept
  * @param tooLong records left out because they were longer than the maximal length
+ * @param specialTokensAsText records with the text of a special token in their own texts, where it
+ *     was taken for text: {@link SupervisedDataset.Builder#splitSpecialTokens}
  */
 public record DataReport(
     int records,
@@ -28,7 +30,8 @@ public record DataReport(
     int truncated,
     int shortened,
     List<Integer> fullyMasked,
-    List<Integer> tooLong) {
+    List<Integer> tooLong,
+    int specialTokensAsText) {
 
   /** Copies the lists. */
   public DataReport {

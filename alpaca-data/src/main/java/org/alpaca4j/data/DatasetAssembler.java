@@ -101,7 +101,8 @@ final class DatasetAssembler<R> {
             truncated,
             shortened,
             fullyMasked,
-            tooLong);
+            tooLong,
+            maker.specialTokensAsText());
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
         origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
@@ -218,6 +219,14 @@ final class DatasetAssembler<R> {
   }
 
   private void warn() {
+    if (maker.specialTokensAsText() > 0) {
+      log.warn(
+          "{}: {} of {} records have the text of a special token in their own texts; it is taken for"
+              + " text, unless splitSpecialTokens(false) is set",
+          origin,
+          maker.specialTokensAsText(),
+          read);
+    }
     if (!fullyMasked.isEmpty()) {
       log.warn(
           "{}: {} of {} records {}, since none of their tokens is supervised: {}{}",

@@ -152,7 +152,8 @@ final class TokenCache {
         footer.getInt(),
         footer.getInt(),
         integers(footer),
-        integers(footer));
+        integers(footer),
+        footer.getInt());
   }
 
   private static List<Integer> integers(ByteBuffer footer) {
@@ -168,7 +169,7 @@ final class TokenCache {
   }
 
   private static ByteBuffer footer(List<long[]> pages, DataReport report) {
-    int lists = report.fullyMasked().size() + report.tooLong().size();
+    int lists = report.fullyMasked().size() + report.tooLong().size() + 1;
     ByteBuffer footer =
         ByteBuffer.allocate(4 + 12 * pages.size() + 44 + 4 * lists)
             .order(ByteOrder.LITTLE_ENDIAN)
@@ -186,6 +187,7 @@ final class TokenCache {
     report.fullyMasked().forEach(footer::putInt);
     footer.putInt(report.tooLong().size());
     report.tooLong().forEach(footer::putInt);
+    footer.putInt(report.specialTokensAsText());
     return footer.flip();
   }
 
