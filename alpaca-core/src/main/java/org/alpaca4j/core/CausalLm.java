@@ -5,16 +5,20 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Torch;
 import org.jspecify.annotations.Nullable;
@@ -25,40 +29,51 @@ import org.slf4j.LoggerFactory;
  * A decoder-only language model with its weights in memory, loaded from a Hugging Face folder.
  *
  * <p>Families: see {@link ModelConfig}; any other is refused by name. Native memory: close it.
- * Thread-safe while its weights are not being trained.
+ *
+ * <p>Thread-safe. While one thread trains it, the others are refused; the training thread's
+ * listeners may use it. {@link #close} ends generations under way, as if they were cancelled, and
+ * waits for other calls; calls that come later are refused.
  */
 public final class CausalLm implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CausalLm.class);
 
-  /** Files that belong to a checkpoint beside its weights, configuration and tokenizer. */
-  private static final List<String> COMPANIONS = List.of(GenerationConfig.FILE_NAME);
-
-  /** What {@link #chat(String)} tells a model that knows system messages. */
-  public static final String DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
-
   private final Path folder;
   private final LoadedModel model;
+  private final ModelUse use;
   private final @Nullable CompletableFuture<Tokenizer> tokenizer;
+  private final boolean splitSpecialTokens;
   private @Nullable IncrementalDecoder decoder;
   private @Nullable Generator generator;
   private @Nullable GenerationConfig generationConfig;
-  private @Nullable PromptTemplate promptTemplate;
+  private @Nullable PromptForm promptForm;
+  private final Set<Integer> addedEnds = new LinkedHashSet<>();
 
   static {
     Internals.register(
         new Internals.CausalLmAccess() {
           @Override
           public LoadedModel loaded(CausalLm model) {
+            model.use.requireOpen();
             return model.model;
+          }
+
+          @Override
+          public ModelUse use(CausalLm model) {
+            return model.use;
           }
         });
   }
 
   private CausalLm(
-      Path folder, LoadedModel model, @Nullable CompletableFuture<Tokenizer> tokenizer) {
+      Path folder,
+      LoadedModel model,
+      @Nullable CompletableFuture<Tokenizer> tokenizer,
+      boolean splitSpecialTokens) {
     this.folder = folder;
     this.model = model;
+    this.use = new ModelUse(folder.toString(), this::free);
     this.tokenizer = tokenizer;
+    this.splitSpecialTokens = splitSpecialTokens;
   }
 
   /**
@@ -112,13 +127,15 @@ public final class CausalLm implements AutoCloseable {
     private @Nullable Precision weights;
     private int vocabularyMultiple = 1;
     private @Nullable Tokenizer tokenizer;
+    private boolean splitSpecialTokens = true;
 
     private Builder(Path folder) {
-      this.folder = folder;
+      this.folder = Objects.requireNonNull(folder, "folder is null");
     }
 
     /** Sets where the weights are and the model computes; default: the CPU. */
     public Builder device(Device value) {
+      Objects.requireNonNull(value, "device is null");
       device = value;
       return this;
     }
@@ -130,6 +147,7 @@ public final class CausalLm implements AutoCloseable {
      * @throws IllegalArgumentException if it is {@link Precision#FLOAT16}
      */
     public Builder precision(Precision value) {
+      Objects.requireNonNull(value, "precision is null");
       if (value == Precision.FLOAT16) {
         throw new IllegalArgumentException(
             "layers do not compute in FLOAT16; use weights(FLOAT16) to hold weights in it");
@@ -152,6 +170,7 @@ public final class CausalLm implements AutoCloseable {
      * <p>A model to be trained wants fp32 weights. {@link #save(Path)} writes the format held.
      */
     public Builder weights(Precision value) {
+      Objects.requireNonNull(value, "weights is null");
       weights = value;
       return this;
     }
@@ -163,6 +182,7 @@ public final class CausalLm implements AutoCloseable {
      * it; where loading fails, it stays the caller's.
      */
     public Builder tokenizer(Tokenizer value) {
+      Objects.requireNonNull(value, "tokenizer is null");
       tokenizer = value;
       return this;
     }
@@ -181,6 +201,16 @@ public final class CausalLm implements AutoCloseable {
             "padVocabularyToMultipleOf is " + value + "; it must be at least 1");
       }
       vocabularyMultiple = value;
+      return this;
+    }
+
+    /**
+     * Sets whether the texts of special tokens in the messages of a {@link CausalLm#chat} are text,
+     * so that nobody who is quoted there can end a turn or begin another; default true. With false
+     * they become the tokens. The template's own are tokens in any case.
+     */
+    public Builder splitSpecialTokens(boolean value) {
+      splitSpecialTokens = value;
       return this;
     }
 
@@ -230,7 +260,7 @@ public final class CausalLm implements AutoCloseable {
         join(engine);
         LoadedModel model =
             LoadedModel.load(checkpoint, config, device, precision.dtype(), storage);
-        return new CausalLm(folder, model, loading);
+        return new CausalLm(folder, model, loading, splitSpecialTokens);
       } catch (RuntimeException | Error e) {
         if (loading != null && tokenizer == null) {
           var unused = loading.thenAccept(Tokenizer::close);
@@ -286,6 +316,11 @@ public final class CausalLm implements AutoCloseable {
     return join(tokenizer);
   }
 
+  /** Returns whether the model has a tokenizer. */
+  public boolean hasTokenizer() {
+    return tokenizer != null;
+  }
+
   private static <T extends @Nullable Object> T join(CompletableFuture<T> future) {
     try {
       return future.join();
@@ -314,7 +349,8 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if there are no ids, or one is not in the vocabulary
    */
   public NDArray logits(NDManager scope, int[] ids) {
-    try (NDManager step = scope.newSubManager(device())) {
+    try (ModelUse.Use reading = use.read();
+        NDManager step = scope.newSubManager(device())) {
       PackedInput input =
           model.decoder().pack(step, ids, new int[] {ids.length}, null, model.activations());
       NDArray hidden =
@@ -325,7 +361,8 @@ public final class CausalLm implements AutoCloseable {
 
   /**
    * Writes a Hugging Face folder in the precision of the weights: weights, configuration,
-   * generation configuration and tokenizer. Whole or not at all.
+   * generation configuration, tokenizer and the form in which the model is asked. Whole or not at
+   * all.
    *
    * @param target the folder to make; an existing checkpoint there is refused
    * @throws CheckpointException if that fails; nothing half-written remains
@@ -341,33 +378,49 @@ public final class CausalLm implements AutoCloseable {
    * @param dtype of the weights in the files: F32, BF16 or F16
    * @throws IllegalArgumentException if weights are not stored in that type
    */
-  public synchronized void save(CheckpointWriter.Builder writer, DType dtype) {
+  public void save(CheckpointWriter.Builder writer, DType dtype) {
     if (!dtype.isWeight()) {
       throw new IllegalArgumentException("dtype is " + dtype + ", but must be F32, BF16 or F16");
     }
-    model.declare(writer, dtype);
-    writer.config(config().toBuilder().dtype(dtype).build());
-    for (String name : COMPANIONS) {
-      Path file = folder.resolve(name);
-      if (Files.exists(file)) {
-        writer.copy(file);
-      }
+    try (ModelUse.Use reading = use.read()) {
+      model.declare(writer, dtype);
+      addFiles(writer, dtype);
+      writer.build().write((name, out) -> model.write(name, dtype, out));
     }
-    if (tokenizer != null) {
-      writer.files(tokenizer()::save);
+  }
+
+  private synchronized void addFiles(CheckpointWriter.Builder writer, DType dtype) {
+    ModelConfig.Builder config = config().toBuilder().dtype(dtype);
+    if (!addedEnds.isEmpty()) {
+      List<Integer> ends = endTokenIds();
+      config.eosTokenIds(ends);
+      writer.file(GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, ends));
+    } else if (Files.exists(folder.resolve(GenerationConfig.FILE_NAME))) {
+      writer.copy(folder.resolve(GenerationConfig.FILE_NAME));
     }
-    promptTemplate().ifPresent(template -> writer.files(template::save));
-    writer.build().write((name, out) -> model.write(name, dtype, out));
+    writer.config(config.build());
+    Tokenizer own = tokenizer == null ? null : tokenizer();
+    if (own != null) {
+      writer.files(own::save);
+    }
+    PromptForm form = promptForm;
+    if (form != null) {
+      writer.files(target -> PromptFormFiles.save(form, own, target));
+    } else if (Files.exists(folder.resolve(PromptTemplate.FILE_NAME))) {
+      writer.copy(folder.resolve(PromptTemplate.FILE_NAME));
+    }
   }
 
   /** Returns the generator of this model, which is closed with it. */
   public synchronized Generator generator() {
+    use.requireOpen();
     if (generator == null) {
       decoder = model.decoder().incremental(model);
       generator =
           new Generator(
               decoder,
-              config(),
+              model,
+              use,
               this::generationConfig,
               () -> tokenizer == null ? null : tokenizer());
     }
@@ -375,7 +428,7 @@ public final class CausalLm implements AutoCloseable {
   }
 
   /**
-   * Returns the options of generation that the model comes with.
+   * Returns the options of generation that the model comes with, and the end tokens added since.
    *
    * @throws CheckpointException see {@link GenerationConfig#load}
    */
@@ -383,40 +436,74 @@ public final class CausalLm implements AutoCloseable {
     if (generationConfig == null) {
       generationConfig = GenerationConfig.load(folder);
     }
-    return generationConfig;
+    return addedEnds.isEmpty()
+        ? generationConfig
+        : generationConfig.toBuilder().eosTokenIds(endTokenIds()).build();
   }
 
   /**
-   * Returns the prompt template that this model was trained with: the one set, else the folder's.
+   * Returns the tokens that end an answer: those of {@link #generationConfig}, else those of
+   * config.json, and those added since.
    */
-  public synchronized Optional<PromptTemplate> promptTemplate() {
-    if (promptTemplate == null) {
-      promptTemplate = PromptTemplate.load(folder).orElse(null);
+  public synchronized List<Integer> endTokenIds() {
+    if (generationConfig == null) {
+      generationConfig = GenerationConfig.load(folder);
     }
-    return Optional.ofNullable(promptTemplate);
-  }
-
-  /** Sets the prompt template that {@link #chat} uses and {@link #save} writes. */
-  public synchronized void usePromptTemplate(PromptTemplate template) {
-    promptTemplate = template;
+    Set<Integer> ends =
+        new LinkedHashSet<>(generationConfig.eosTokenIds().orElseGet(config()::eosTokenIds));
+    ends.addAll(addedEnds);
+    return List.copyOf(ends);
   }
 
   /**
-   * Answers an instruction or a question, with the template stored with the model: its prompt
-   * template if it has one, else its chat template with the system message {@value
-   * #DEFAULT_SYSTEM_MESSAGE}; for another one, or none, see {@link #chat(List)}.
+   * Adds tokens that end an answer, such as the one that closed the answers of a training. Saved
+   * with the model, in {@code generation_config.json} and {@code config.json}.
+   *
+   * @throws IllegalArgumentException if an id is outside the vocabulary
+   */
+  public synchronized void addEndTokens(Collection<Integer> ids) {
+    for (int id : ids) {
+      if (id < 0 || id >= config().vocabSize()) {
+        throw new IllegalArgumentException(
+            "end token " + id + " is outside the vocabulary of " + config().vocabSize());
+      }
+    }
+    Set<Integer> more = new LinkedHashSet<>(ids);
+    endTokenIds().forEach(more::remove);
+    addedEnds.addAll(more);
+  }
+
+  /**
+   * Returns the form in which this model is asked: the one set or trained last, else the folder's.
+   */
+  public synchronized Optional<PromptForm> promptForm() {
+    return promptForm != null ? Optional.of(promptForm) : PromptForm.load(folder);
+  }
+
+  /**
+   * Sets the form in which {@link #chat} asks and which {@link #save} writes. A chat template
+   * without special tokens of its own is given the tokenizer's.
+   */
+  public synchronized void usePromptForm(PromptForm form) {
+    Objects.requireNonNull(form, "form is null");
+    promptForm =
+        form instanceof ChatTemplate template && tokenizer != null
+            ? template.withTokensOf(tokenizer())
+            : form;
+  }
+
+  /**
+   * Answers an instruction or a question in the form that the model was trained in. No system
+   * message is sent: a chat template may have one of its own for conversations without; for another
+   * one see {@link #chat(List)}.
    *
    * @return the answer's text, without special tokens; at most {@link
    *     GenerationConfig#maxNewTokens} tokens
-   * @throws ChatTemplateException if the model has neither template
+   * @throws ChatTemplateException if the model has neither a prompt template nor a chat template
    */
   public String chat(String prompt) {
-    List<ChatMessage> messages = new ArrayList<>();
-    if (promptTemplate().isEmpty()) {
-      messages.add(ChatMessage.system(DEFAULT_SYSTEM_MESSAGE));
-    }
-    messages.add(ChatMessage.user(prompt));
-    return chat(messages);
+    Objects.requireNonNull(prompt, "prompt is null");
+    return chat(List.of(ChatMessage.user(prompt)));
   }
 
   /**
@@ -436,7 +523,8 @@ public final class CausalLm implements AutoCloseable {
    */
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationConfig config, TokenListener listener) {
-    return generator().generate(chatIds(messages), config, listener);
+    Generator own = generator(); // refuses a closed model
+    return own.generate(chatIds(messages), config, listener);
   }
 
   /**
@@ -446,35 +534,49 @@ public final class CausalLm implements AutoCloseable {
    * @throws ChatTemplateException see {@link #chat(List)}
    */
   public int[] chatIds(List<ChatMessage> messages) {
-    Tokenizer tokens = tokenizer();
-    Optional<PromptTemplate> prompt = promptTemplate();
-    if (prompt.isPresent()) {
-      if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
-        throw new ChatTemplateException(
-            folder
-                + ": the model's prompt template takes one message of the user, not "
-                + messages.stream().map(ChatMessage::role).toList());
-      }
-      int[] text = tokens.encodeIds(prompt.get().render(messages.get(0).content(), null), false);
-      int[] prefix = tokens.prefixIds();
-      int[] ids = Arrays.copyOf(prefix, prefix.length + text.length);
-      System.arraycopy(text, 0, ids, prefix.length, text.length);
-      return ids;
-    }
-    ChatTemplate template =
-        ChatTemplate.load(folder)
+    Objects.requireNonNull(messages, "messages is null");
+    PromptForm form =
+        promptForm()
             .orElseThrow(
                 () ->
                     new ChatTemplateException(
                         folder
                             + ": neither a chat template nor a prompt template; set one with"
-                            + " usePromptTemplate, or give token ids to generator()"));
-    String text = template.render(messages, RenderOptions.withGenerationPrompt()).text();
-    return tokens.encodeIds(text, false);
+                            + " usePromptForm, or give token ids to generator()"));
+    Tokenizer tokens = tokenizer();
+    List<ChatMessage> asText =
+        splitSpecialTokens ? tokens.withoutSpecialTokens(messages) : messages;
+    if (form instanceof ChatTemplate template) {
+      String text = template.render(asText, RenderOptions.withGenerationPrompt()).text();
+      return tokens.encodePromptIds(text);
+    }
+    if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
+      throw new ChatTemplateException(
+          folder
+              + ": the model's prompt template takes one message of the user, not "
+              + messages.stream().map(ChatMessage::role).toList());
+    }
+    String prompt = ((PromptTemplate) form).render(asText.get(0).content(), null);
+    return concat(tokens.prefixIds(), tokens.encodePromptIds(prompt));
   }
 
+  private static int[] concat(int[] first, int[] second) {
+    int[] ids = Arrays.copyOf(first, first.length + second.length);
+    System.arraycopy(second, 0, ids, first.length, second.length);
+    return ids;
+  }
+
+  /**
+   * Frees the weights. Generations under way in other threads end as if cancelled, a training after
+   * its step, and other calls are waited for; called from within a use of the model, such as a
+   * listener, the weights are freed when that use ends.
+   */
   @Override
-  public synchronized void close() {
+  public void close() {
+    use.close();
+  }
+
+  private synchronized void free() {
     if (tokenizer != null) {
       var unused = tokenizer.thenAccept(Tokenizer::close);
     }

@@ -5,6 +5,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +44,8 @@ public final class ChatMessage {
 
   /** Returns a message with this role and text. */
   public static ChatMessage of(String role, String content) {
+    Objects.requireNonNull(role, "role is null");
+    Objects.requireNonNull(content, "content is null");
     return new ChatMessage(role, content, Map.of());
   }
 
@@ -107,6 +111,29 @@ public final class ChatMessage {
   /** Returns all fields in their order, unmodifiable. */
   public Map<String, @Nullable Object> toMap() {
     return fields;
+  }
+
+  /** Returns this message with all texts but its role changed; the very same if none changes. */
+  ChatMessage mapTexts(UnaryOperator<String> change) {
+    Map<String, @Nullable Object> mapped = new LinkedHashMap<>();
+    fields.forEach(
+        (name, value) -> mapped.put(name, name.equals(ROLE) ? value : map(value, change)));
+    return mapped.equals(fields) ? this : new ChatMessage(mapped);
+  }
+
+  private static @Nullable Object map(@Nullable Object value, UnaryOperator<String> change) {
+    if (value instanceof String text) {
+      return change.apply(text);
+    } else if (value instanceof Map<?, ?> map) {
+      Map<Object, @Nullable Object> copy = new LinkedHashMap<>();
+      map.forEach((key, item) -> copy.put(key, map(item, change)));
+      return copy;
+    } else if (value instanceof List<?> list) {
+      List<@Nullable Object> copy = new ArrayList<>(list.size());
+      list.forEach(item -> copy.add(map(item, change)));
+      return copy;
+    }
+    return value;
   }
 
   @Override

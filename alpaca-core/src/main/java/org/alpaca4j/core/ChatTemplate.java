@@ -37,7 +37,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Immutable and thread-safe; the template is parsed once.
  */
-public final class ChatTemplate {
+public final class ChatTemplate implements PromptForm {
   private static final Set<String> RESERVED = Set.of("messages", "tools", "add_generation_prompt");
   private static final List<String> REASONING =
       List.of("reasoning_content", "thinking", "reasoning");
@@ -107,6 +107,7 @@ public final class ChatTemplate {
    * @throws ChatTemplateException if it cannot be parsed
    */
   public static ChatTemplate of(String jinja, Map<String, String> specialTokens) {
+    Objects.requireNonNull(jinja, "jinja is null");
     ChatTemplate template = new ChatTemplate(jinja, specialTokens, null);
     Objects.requireNonNull(template.parsed());
     return template;
@@ -167,6 +168,64 @@ public final class ChatTemplate {
     merged.putAll(tokens);
     return new ChatTemplate(
         source, merged, toolUse == null ? null : toolUse.withSpecialTokens(tokens));
+  }
+
+  /**
+   * Returns this template with a tokenizer's special tokens by name, where it has none of its own,
+   * as transformers renders a template that is given to it.
+   */
+  public ChatTemplate withTokensOf(Tokenizer tokenizer) {
+    Map<String, String> missing = new LinkedHashMap<>();
+    for (SpecialToken role : SpecialToken.values()) {
+      tokenizer
+          .token(role)
+          .filter(token -> specialTokens.getOrDefault(role.key(), "").isEmpty())
+          .ifPresent(token -> missing.put(role.key(), token));
+    }
+    return missing.isEmpty() ? this : withSpecialTokens(missing);
+  }
+
+  /** Returns the template for renderings with tools, if there is one of its own. */
+  Optional<ChatTemplate> toolUse() {
+    return Optional.ofNullable(toolUse);
+  }
+
+  /**
+   * Returns Jinja text that renders in a folder what this template renders: the tokens that the
+   * text may name and that the folder gives other texts are set first.
+   *
+   * @param known what the folder's files give the names
+   */
+  String sourceFor(Map<String, String> known) {
+    StringBuilder settings = new StringBuilder();
+    specialTokens.forEach(
+        (name, token) -> {
+          if (source.contains(name) && !token.equals(known.getOrDefault(name, ""))) {
+            String text = token.replace("\\", "\\\\").replace("'", "\\'");
+            settings.append("{%- set ").append(name).append(" = '").append(text).append("' %}");
+          }
+        });
+    boolean lineBreakWouldGo = settings.length() > 0 && source.startsWith("\n");
+    return settings + (lineBreakWouldGo ? "\n" : "") + source;
+  }
+
+  /** Returns the special tokens that a folder's templates see, by name. */
+  static Map<String, String> specialTokens(Path folder) {
+    return specialTokens(folder, json(folder.resolve("tokenizer_config.json")));
+  }
+
+  /** Returns whether the other has the same text, special tokens and template for tools. */
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof ChatTemplate that
+        && source.equals(that.source)
+        && specialTokens.equals(that.specialTokens)
+        && Objects.equals(toolUse, that.toolUse);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(source, specialTokens);
   }
 
   /** Returns the Jinja text, unchanged. */

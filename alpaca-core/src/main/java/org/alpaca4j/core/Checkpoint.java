@@ -95,7 +95,29 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Returns where and how a tensor is stored.
+   * Returns this checkpoint with other names of its tensors; the files are shared, and closed with
+   * either.
+   *
+   * @param names the names here of those that are to have another one, and that one
+   * @throws CheckpointException if two tensors would have one name
+   */
+  public Checkpoint withNames(Map<String, String> names) {
+    if (names.isEmpty()) {
+      return this;
+    }
+    Map<String, TensorInfo> renamed = new TreeMap<>();
+    tensors.forEach(
+        (name, tensor) -> {
+          String now = names.getOrDefault(name, name);
+          if (renamed.put(now, tensor) != null) {
+            throw new CheckpointException(folder + ": two tensors would be named '" + now + "'");
+          }
+        });
+    return new Checkpoint(folder, renamed, containers);
+  }
+
+  /**
+   * Returns where and how a tensor is stored, and its name in the file.
    *
    * @throws CheckpointException if there is no such tensor
    */
@@ -134,7 +156,10 @@ public final class Checkpoint implements AutoCloseable {
    * @throws IndexOutOfBoundsException if the tensor ends before the buffer is full
    */
   public void readBytes(String name, ByteBuffer destination, long offset) {
-    TensorInfo tensor = tensor(name);
+    readBytes(tensor(name), destination, offset);
+  }
+
+  private void readBytes(TensorInfo tensor, ByteBuffer destination, long offset) {
     if (offset < 0 || offset > tensor.byteLength() - destination.remaining()) {
       throw new IndexOutOfBoundsException(
           "Bytes "
@@ -142,7 +167,7 @@ public final class Checkpoint implements AutoCloseable {
               + " to "
               + (offset + destination.remaining())
               + " of tensor '"
-              + name
+              + tensor.name()
               + "', which has "
               + tensor.byteLength());
     }
@@ -151,14 +176,14 @@ public final class Checkpoint implements AutoCloseable {
     } catch (ClosedByInterruptException e) {
       throw new CheckpointException(
           "Reading '"
-              + name
+              + tensor.name()
               + "' from "
               + tensor.file()
               + " was interrupted, which closes the file: open the checkpoint again",
           e);
     } catch (IOException e) {
       throw new CheckpointException(
-          "Cannot read tensor '" + name + "' from " + tensor.file() + ": " + e, e);
+          "Cannot read tensor '" + tensor.name() + "' from " + tensor.file() + ": " + e, e);
     }
   }
 
@@ -186,7 +211,7 @@ public final class Checkpoint implements AutoCloseable {
     if (tensor.byteLength() > Integer.MAX_VALUE) {
       throw new CheckpointException(
           "Tensor '"
-              + name
+              + tensor.name()
               + "' has "
               + tensor.byteLength()
               + " bytes, too many for one buffer; read it in parts with readBytes");
@@ -322,8 +347,8 @@ public final class Checkpoint implements AutoCloseable {
     ByteBuffer right = ByteBuffer.allocate(COMPARE_BYTES);
     for (long offset = 0; offset < first.byteLength(); offset += COMPARE_BYTES) {
       int length = (int) Math.min(COMPARE_BYTES, first.byteLength() - offset);
-      readBytes(first.name(), left.clear().limit(length), offset);
-      readBytes(second.name(), right.clear().limit(length), offset);
+      readBytes(first, left.clear().limit(length), offset);
+      readBytes(second, right.clear().limit(length), offset);
       if (!left.flip().equals(right.flip())) {
         return false;
       }

@@ -6,14 +6,19 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * How to generate text. Names, defaults and effects are those of transformers' {@code
@@ -22,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable and thread-safe.
  */
 public final class GenerationConfig {
+  private static final Logger log = LoggerFactory.getLogger(GenerationConfig.class);
+
   /** Name of the file in a model's folder. */
   public static final String FILE_NAME = "generation_config.json";
 
@@ -108,8 +115,10 @@ public final class GenerationConfig {
    * none.
    *
    * @param folder of the model
-   * @throws CheckpointException if the file is malformed, or sets an option that is not supported
-   *     here to something that changes the result; the message names it
+   *     <p>What transformers takes is taken: with {@code do_sample} false, the options of sampling
+   *     do not matter; options that would change results and are not supported are left out, with a
+   *     warning that names them, and so are options that are not known.
+   * @throws CheckpointException if the file is malformed
    */
   public static GenerationConfig load(Path folder) {
     Path file = folder.resolve(FILE_NAME);
@@ -134,31 +143,65 @@ public final class GenerationConfig {
       throw new CheckpointException(source + ": expected a JSON object");
     }
     Builder builder = builder();
+    List<String> ignored = new ArrayList<>();
     for (Map.Entry<String, JsonNode> field : json.properties()) {
       if (field.getValue().isNull()) {
         continue;
       }
       try {
-        read(builder, field.getKey(), field.getValue());
+        if (!read(builder, field.getKey(), field.getValue())) {
+          ignored.add(field.getKey() + " = " + field.getValue());
+        }
       } catch (IllegalArgumentException e) {
         throw new CheckpointException(source + ": " + e.getMessage(), e);
       }
     }
+    if (builder.numBeams > 1 && builder.doSample) {
+      ignored.add("do_sample = true, since num_beams = " + builder.numBeams);
+      builder.doSample(false);
+    }
+    if (!ignored.isEmpty()) {
+      log.warn(
+          "{}: not supported here and without effect, though they may change what others generate:"
+              + " {}",
+          source,
+          String.join("; ", ignored));
+    }
     try {
-      return builder.build();
+      builder.unsupported.addAll(ignored);
+      return builder.checked();
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(source + ": " + e.getMessage(), e);
     }
   }
 
-  private static void read(Builder builder, String name, JsonNode value) {
+  /**
+   * Returns the text of a folder's file with other end tokens; everything else in it stays.
+   *
+   * @throws CheckpointException if the file cannot be read
+   */
+  static String jsonWithEnds(Path folder, List<Integer> ends) {
+    Path file = folder.resolve(FILE_NAME);
+    try {
+      JsonNode json =
+          Files.exists(file) ? JsonTree.parse(Files.readString(file)) : JsonTree.parse("{}");
+      Map<String, @Nullable Object> fields = new LinkedHashMap<>(JsonTree.fields(json));
+      fields.put("eos_token_id", ends.size() == 1 ? ends.get(0) : ends);
+      return JsonTree.writer().writerWithDefaultPrettyPrinter().writeValueAsString(fields) + "\n";
+    } catch (IOException e) {
+      throw new CheckpointException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** Sets what an option says; returns false if it is not supported and left out. */
+  private static boolean read(Builder builder, String name, JsonNode value) {
     switch (name) {
       case "max_new_tokens" -> builder.maxNewTokens(integer(name, value));
       case "max_length" -> builder.maxLength(integer(name, value));
       case "min_new_tokens" -> builder.minNewTokens(integer(name, value));
       case "do_sample" -> builder.doSample(flag(name, value));
       case "temperature" -> builder.temperature(number(name, value));
-      case "top_k" -> builder.topK(integer(name, value));
+      case "top_k" -> builder.topK(Math.max(0, integer(name, value))); // some write -1 for "all"
       case "top_p" -> builder.topP(number(name, value));
       case "min_p" -> builder.minP(number(name, value));
       case "repetition_penalty" -> builder.repetitionPenalty(number(name, value));
@@ -170,25 +213,19 @@ public final class GenerationConfig {
       case "pad_token_id" -> builder.padTokenId(integer(name, value));
       case "stop_strings" -> builder.stopStrings(strings(name, value));
       case "output_scores" -> builder.outputScores(flag(name, value));
-      default -> refuseUnlessOff(name, value);
+      default -> {
+        return isOff(name, value);
+      }
     }
+    return true;
   }
 
-  private static void refuseUnlessOff(String name, JsonNode value) {
-    if (WITHOUT_EFFECT.contains(name)) {
-      return;
-    }
+  private static boolean isOff(String name, JsonNode value) {
     Object off = UNSUPPORTED.get(name);
-    boolean isOff =
-        value.isNumber() && Double.valueOf(value.doubleValue()).equals(off)
-            || value.isBoolean() && Boolean.valueOf(value.booleanValue()).equals(off);
-    if (!isOff) {
-      throw new IllegalArgumentException(
-          name
-              + " = "
-              + value
-              + " is not supported: remove it from the file, or build a GenerationConfig yourself");
-    }
+    return WITHOUT_EFFECT.contains(name)
+        || value.isNumber() && Double.valueOf(value.doubleValue()).equals(off)
+        || value.isBoolean() && Boolean.valueOf(value.booleanValue()).equals(off)
+        || value.isContainerNode() && value.isEmpty();
   }
 
   private static EarlyStopping earlyStopping(String name, JsonNode value) {
@@ -335,6 +372,11 @@ public final class GenerationConfig {
     return values.seed == null ? OptionalLong.empty() : OptionalLong.of(values.seed);
   }
 
+  /** Returns the options of the file, with their values, that are not supported and left out. */
+  public List<String> unsupported() {
+    return List.copyOf(values.unsupported);
+  }
+
   /** Returns whether results have every step's scores; default false. */
   public boolean outputScores() {
     return values.outputScores;
@@ -362,6 +404,9 @@ public final class GenerationConfig {
     private List<String> stopStrings = List.of();
     private @Nullable Long seed;
     private boolean outputScores;
+    private final List<String> unsupported = new ArrayList<>();
+    private final Set<String> setForSampling = new LinkedHashSet<>();
+    private final Set<String> setForBeams = new LinkedHashSet<>();
 
     private Builder() {}
 
@@ -384,6 +429,7 @@ public final class GenerationConfig {
       stopStrings = other.stopStrings;
       seed = other.seed;
       outputScores = other.outputScores;
+      unsupported.addAll(other.unsupported);
     }
 
     /** Sets {@link GenerationConfig#maxNewTokens}: at least 1. */
@@ -410,26 +456,30 @@ public final class GenerationConfig {
       return this;
     }
 
-    /** Sets {@link GenerationConfig#temperature}: positive. */
+    /** Sets {@link GenerationConfig#temperature}: positive; 0 only without {@link #doSample}. */
     public Builder temperature(double value) {
+      setForSampling.add("temperature");
       temperature = value;
       return this;
     }
 
     /** Sets {@link GenerationConfig#topK}: not negative. */
     public Builder topK(int value) {
+      setForSampling.add("topK");
       topK = value;
       return this;
     }
 
     /** Sets {@link GenerationConfig#topP}: from 0 to 1. */
     public Builder topP(double value) {
+      setForSampling.add("topP");
       topP = value;
       return this;
     }
 
     /** Sets {@link GenerationConfig#minP}: from 0 to 1. */
     public Builder minP(double value) {
+      setForSampling.add("minP");
       minP = value;
       return this;
     }
@@ -454,12 +504,15 @@ public final class GenerationConfig {
 
     /** Sets {@link GenerationConfig#lengthPenalty}: above 0 for long, below for short sequences. */
     public Builder lengthPenalty(double value) {
+      setForBeams.add("lengthPenalty");
       lengthPenalty = value;
       return this;
     }
 
     /** Sets {@link GenerationConfig#earlyStopping}. */
     public Builder earlyStopping(EarlyStopping value) {
+      Objects.requireNonNull(value, "earlyStopping is null");
+      setForBeams.add("earlyStopping");
       earlyStopping = value;
       return this;
     }
@@ -484,6 +537,7 @@ public final class GenerationConfig {
 
     /** Sets {@link GenerationConfig#seed}. */
     public Builder seed(long value) {
+      setForSampling.add("seed");
       seed = value;
       return this;
     }
@@ -495,16 +549,28 @@ public final class GenerationConfig {
     }
 
     /**
-     * Checks the values and puts them together.
+     * Checks the values and puts them together. Options set here that have no effect without {@link
+     * #doSample}, or without {@link #numBeams}, are named in a warning.
      *
      * @throws IllegalArgumentException if a value is out of its range, or two exclude each other
      */
     public GenerationConfig build() {
+      GenerationConfig config = checked();
+      if (!doSample && !setForSampling.isEmpty()) {
+        log.warn("{} without effect: set doSample(true) as well", setForSampling);
+      }
+      if (numBeams == 1 && !setForBeams.isEmpty()) {
+        log.warn("{} without effect: set numBeams as well", setForBeams);
+      }
+      return config;
+    }
+
+    private GenerationConfig checked() {
       require(maxNewTokens == null || maxNewTokens >= 1, "maxNewTokens", maxNewTokens, "≥ 1");
       require(maxLength == null || maxLength >= 1, "maxLength", maxLength, "≥ 1");
       require(minNewTokens >= 0, "minNewTokens", minNewTokens, "≥ 0");
       require(
-          temperature > 0 && Double.isFinite(temperature),
+          (temperature > 0 || temperature == 0 && !doSample) && Double.isFinite(temperature),
           "temperature",
           temperature,
           "positive; for no randomness set doSample(false)");

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.Set;
@@ -15,6 +16,8 @@ import org.alpaca4j.core.internal.generation.LogitsProcessors;
 import org.alpaca4j.core.internal.generation.TextStream;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.IncrementalDecoder.Sequences;
+import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,17 +33,20 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Generator {
   private final IncrementalDecoder decoder;
-  private final ModelConfig model;
+  private final LoadedModel model;
+  private final ModelUse use;
   private final Supplier<GenerationConfig> defaults;
   private final Supplier<@Nullable Tokenizer> tokenizer;
 
   Generator(
       IncrementalDecoder decoder,
-      ModelConfig model,
+      LoadedModel model,
+      ModelUse use,
       Supplier<GenerationConfig> defaults,
       Supplier<@Nullable Tokenizer> tokenizer) {
     this.decoder = decoder;
     this.model = model;
+    this.use = use;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
   }
@@ -82,6 +88,8 @@ public final class Generator {
    */
   public List<GenerationResult> generate(
       List<int[]> prompts, GenerationConfig config, TokenListener listener) {
+    Objects.requireNonNull(config, "config is null");
+    Objects.requireNonNull(listener, "listener is null");
     if (config.numBeams() > 1) {
       throw new IllegalArgumentException(
           "numBeams = " + config.numBeams() + ": tokens of beam search cannot be listened to");
@@ -94,27 +102,36 @@ public final class Generator {
    * once enough tokens were generated for it to be worth its time.
    */
   public void prepare() {
-    decoder.prepare();
+    try (ModelUse.Use reading = use.read()) {
+      decoder.prepare();
+    }
   }
 
   private List<GenerationResult> run(
       List<int[]> prompts, GenerationConfig config, @Nullable TokenListener listener) {
+    Objects.requireNonNull(config, "config is null");
     if (prompts.isEmpty()) {
       return List.of();
     }
     prompts.forEach(this::check);
-    Call call = new Call(prompts, config, listener);
-    return config.numBeams() > 1 ? call.searchBeams() : call.generate();
+    try (ModelUse.Use reading = use.read()) {
+      Call call = new Call(prompts, config, listener);
+      return config.numBeams() > 1 ? call.searchBeams() : call.generate();
+    }
   }
 
   private void check(int[] prompt) {
+    Objects.requireNonNull(prompt, "prompt is null");
     if (prompt.length == 0) {
       throw new IllegalArgumentException("a prompt is empty: give at least one token, such as BOS");
     }
     for (int id : prompt) {
-      if (id < 0 || id >= model.vocabSize()) {
+      if (id < 0 || id >= model.config().vocabSize()) {
         throw new IllegalArgumentException(
-            "prompt id " + id + " is outside the model's vocabulary of " + model.vocabSize());
+            "prompt id "
+                + id
+                + " is outside the model's vocabulary of "
+                + model.config().vocabSize());
       }
     }
   }
@@ -143,8 +160,13 @@ public final class Generator {
 
     private Set<Integer> eosIds(GenerationConfig config) {
       List<Integer> ids =
-          config.eosTokenIds().or(() -> defaults.get().eosTokenIds()).orElseGet(model::eosTokenIds);
-      return new HashSet<>(ids);
+          config
+              .eosTokenIds()
+              .or(() -> defaults.get().eosTokenIds())
+              .orElseGet(model.config()::eosTokenIds);
+      Set<Integer> known = new HashSet<>(ids);
+      known.removeIf(id -> id < 0 || id >= model.config().vocabSize()); // they never come
+      return known;
     }
 
     private int room(int[] prompt) {
@@ -177,6 +199,7 @@ public final class Generator {
       List<Row> live = new ArrayList<>(all); // one per row of the batch, finished or not
       boolean needsScores = config.doSample() || config.outputScores() || !processors.isEmpty();
       try (Sequences sequences = start()) {
+        requireNumbers(sequences.logits());
         while (true) {
           int[] next = needsScores ? choose(sequences.logits(), live) : sequences.best();
           int running = 0;
@@ -187,6 +210,10 @@ public final class Generator {
           if (running == 0) {
             break;
           }
+          if (use.isClosing()) {
+            live.forEach(Row::cancel);
+            break;
+          }
           if (4 * running <= 3 * live.size()) { // a smaller batch is worth a copy of the cache
             next = dropFinished(sequences, live, next);
           }
@@ -194,6 +221,25 @@ public final class Generator {
         }
       }
       return all.stream().map(Row::result).toList();
+    }
+
+    /** Without it, scores that are none would silently choose token 0. */
+    private void requireNumbers(float[][] logits) {
+      for (float[] row : logits) {
+        for (float score : row) {
+          if (Float.isNaN(score)) {
+            throw new CheckpointException(
+                model
+                        .firstNonFinite()
+                        .map(
+                            tensor ->
+                                "the weights of '" + tensor + "' have a value that is no number")
+                        .orElse("the model's scores are no numbers, though its weights are finite")
+                    + ": nothing can be generated with them. Load the weights from another copy, or"
+                    + " train again with a lower learning rate");
+          }
+        }
+      }
     }
 
     private int[] choose(float[][] logits, List<Row> live) {
@@ -218,6 +264,7 @@ public final class Generator {
       }
       List<BeamSearch> live = new ArrayList<>(all);
       try (Sequences sequences = start()) {
+        requireNumbers(sequences.logits());
         int rows = 1; // of each search: its beams are the same at first
         while (true) {
           float[][] scores = sequences.logProbabilities();
@@ -238,6 +285,9 @@ public final class Generator {
           if (kept.isEmpty()) {
             break;
           }
+          if (use.isClosing()) {
+            throw new IllegalStateException("the model was closed while it searched");
+          }
           live.removeIf(BeamSearch::done);
           rows = config.numBeams();
           sequences.select(kept.stream().mapToInt(Integer::intValue).toArray());
@@ -252,7 +302,8 @@ public final class Generator {
     }
 
     private boolean stops(int[] ids) {
-      return textOf(ids).stopped();
+      return textOf(ids).stopped()
+          || text != null && SpecialStops.stops(config.stopStrings(), text, ids);
     }
 
     private TextStream textOf(int[] ids) {
@@ -269,7 +320,7 @@ public final class Generator {
       FinishReason reason = FinishReason.LENGTH;
       if (eos.contains(ids[ids.length - 1])) {
         reason = FinishReason.EOS;
-      } else if (stream.stopped()) {
+      } else if (stops(ids)) {
         reason = FinishReason.STOP_STRING;
       }
       return new GenerationResult(
@@ -284,6 +335,7 @@ public final class Generator {
       private final SplittableRandom random;
       private final TextStream stream = new TextStream(config.stopStrings());
       private final @Nullable StreamingDecoder pieces;
+      private final @Nullable SpecialStops specialStops;
       private final List<float[]> scores = new ArrayList<>();
       private int[] ids;
       private int length;
@@ -298,6 +350,7 @@ public final class Generator {
         length = promptLength;
         random = new SplittableRandom(seed + 0x9E3779B97F4A7C15L * index);
         pieces = text == null ? null : text.streamingDecoder(true);
+        specialStops = text == null ? null : SpecialStops.of(config.stopStrings(), text);
       }
 
       boolean finished() {
@@ -326,6 +379,7 @@ public final class Generator {
         }
         ids[length++] = id;
         boolean stopped = pieces != null && stream.append(pieces.append(id));
+        stopped |= specialStops != null && specialStops.append(id);
         if (eos.contains(id)) {
           reason = FinishReason.EOS;
         } else if (stopped) {
@@ -337,6 +391,13 @@ public final class Generator {
           reason = FinishReason.CANCELLED;
         }
         if (finished()) {
+          end();
+        }
+      }
+
+      void cancel() {
+        if (!finished()) {
+          reason = FinishReason.CANCELLED;
           end();
         }
       }

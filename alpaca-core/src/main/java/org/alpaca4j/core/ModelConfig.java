@@ -129,8 +129,8 @@ public final class ModelConfig {
     if (node == null) {
       node = fields.get("torch_dtype");
     }
-    if (node == null) {
-      return null;
+    if (node == null || node.asText().equals("auto")) {
+      return null; // "auto": that of the files, as transformers has it
     }
     Optional<DType> dtype = DType.ofTorchName(node.asText());
     if (dtype.isEmpty() || !dtype.get().isWeight()) {

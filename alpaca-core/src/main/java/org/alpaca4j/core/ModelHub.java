@@ -199,7 +199,10 @@ public final class ModelHub {
       return this;
     }
 
-    /** Sets how long to wait for a connection, and for each next byte; default: 30 seconds. */
+    /**
+     * Sets how long to wait for each next byte, and for a connection, but for that no more than 5
+     * seconds; default: 30 seconds. A host that cannot be reached is tried twice.
+     */
     public Builder timeout(Duration value) {
       timeout = Objects.requireNonNull(value);
       return this;

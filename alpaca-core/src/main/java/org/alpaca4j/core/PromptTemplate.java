@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Immutable and thread-safe.
  */
-public final class PromptTemplate {
+public final class PromptTemplate implements PromptForm {
 
   /**
    * Stanford Alpaca's pair of prompts (train.py, {@code PROMPT_DICT}). Ends with {@code Response:}
@@ -61,6 +61,8 @@ public final class PromptTemplate {
    *     </code>
    */
   public static PromptTemplate of(String withInput, String withoutInput) {
+    Objects.requireNonNull(withInput, "withInput is null");
+    Objects.requireNonNull(withoutInput, "withoutInput is null");
     require(withInput.contains("{instruction}"), "withInput lacks {instruction}", withInput);
     require(withInput.contains("{input}"), "withInput lacks {input}", withInput);
     require(
@@ -86,6 +88,7 @@ public final class PromptTemplate {
    *     any other text, white space included, the one with
    */
   public String render(String instruction, @Nullable String input) {
+    Objects.requireNonNull(instruction, "instruction is null");
     String pattern = input == null || input.isEmpty() ? withoutInput : withInput;
     Matcher field = FIELD.matcher(pattern);
     StringBuilder prompt = new StringBuilder(pattern.length() + instruction.length() + 64);
@@ -96,6 +99,38 @@ public final class PromptTemplate {
       position = field.end();
     }
     return prompt.append(pattern, position, pattern.length()).toString();
+  }
+
+  /**
+   * Returns a Jinja chat template that renders what {@link #render} gives for an instruction
+   * without input: for one message of the user, with the answer behind it if there is one. Other
+   * conversations are refused: the model was trained on none.
+   *
+   * @param prefix text before the prompt, such as the begin-of-sequence token
+   */
+  String toJinja(String prefix) {
+    String[] parts = withoutInput.split(FIELD.pattern(), -1);
+    StringBuilder pattern = new StringBuilder();
+    for (int i = 0; i < parts.length; i++) {
+      pattern.append(i == 0 ? "" : " + messages[0]['content'] + ").append(jinja(parts[i]));
+    }
+    return "{%- if messages | length > 2 or messages[0]['role'] != 'user'"
+        + " or (messages | length == 2 and messages[1]['role'] != 'assistant') %}"
+        + "{{- raise_exception('this model was trained on single instructions: give one message of"
+        + " the user') }}{%- endif %}"
+        + "{{- "
+        + jinja(prefix)
+        + " + "
+        + pattern
+        + " }}"
+        + "{%- if messages | length == 2 %}"
+        + "{{- messages[1]['content'] + eos_token }}{%- endif %}";
+  }
+
+  private static String jinja(String text) {
+    return "'"
+        + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+        + "'";
   }
 
   /** Returns the pattern for records with an input. */

@@ -1,9 +1,5 @@
 package org.alpaca4j.core;
 
-import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
-import ai.djl.huggingface.tokenizers.jni.CharSpan;
-import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -16,15 +12,15 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.alpaca4j.core.internal.Placeholder;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -51,40 +47,27 @@ import org.slf4j.LoggerFactory;
 public final class Tokenizer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(Tokenizer.class);
-  private static final TokenizersLibrary NATIVE = TokenizersLibrary.LIB;
   private static final String DEFAULT_TEMPLATE = "default";
 
-  private final HuggingFaceTokenizer hf;
-  private final long handle;
+  private final NativeTokenizer tokens;
   private final TokenizerJson json;
   private final TokenizerFiles files;
   private final Map<String, ChatTemplate> chatTemplates;
+  private final SpecialTokenTexts specialTexts;
+  private final boolean splitsSpecialTokens;
   private final int[] prefixIds;
   private final int[] suffixIds;
-  // Closing waits for the calls that are under way: freeing the native tokenizer under them would
-  // take the JVM down.
-  private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
-  private boolean closed;
+  private @Nullable SplittingTokenizer splitting;
 
   private Tokenizer(
       TokenizerJson json, TokenizerFiles files, Map<String, ChatTemplate> chatTemplates) {
     this.json = json;
     this.files = files;
     this.chatTemplates = chatTemplates;
-    try {
-      this.hf =
-          HuggingFaceTokenizer.newInstance(
-              new ByteArrayInputStream(json.bytes),
-              Map.of("truncation", "false", "padding", "false"));
-    } catch (IOException | RuntimeException e) {
-      throw new TokenizerException(
-          files.folder.resolve(TokenizerFiles.TOKENIZER)
-              + ": the tokenizers library refuses it: "
-              + e.getMessage(),
-          e);
-    }
-    this.handle = hf.getHandle();
-    Encoding probe = encode("a", true);
+    this.tokens = new NativeTokenizer(json, files.folder);
+    this.specialTexts = new SpecialTokenTexts(specialTokens());
+    this.splitsSpecialTokens = Boolean.TRUE.equals(files.config().get("split_special_tokens"));
+    Encoding probe = tokens.encode("a", true, NativeTokenizer::encoding);
     int first = 0;
     while (first < probe.size() && probe.special()[first]) {
       first++;
@@ -107,6 +90,7 @@ public final class Tokenizer implements AutoCloseable {
    * @throws ChatTemplateException if the chat templates cannot be read
    */
   public static Tokenizer load(Path path) {
+    Objects.requireNonNull(path, "path is null");
     Path file = tokenizerFile(path);
     Path folder = file.toAbsolutePath().getParent();
     if (folder == null || !Files.isRegularFile(file)) {
@@ -233,13 +217,17 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * Tokenises a text.
    *
-   * @param text any text; the texts of special tokens in it become those tokens
+   * @param text any text; the texts of special tokens in it become those tokens, unless {@code
+   *     tokenizer_config.json} has {@code split_special_tokens}
    * @param addSpecialTokens whether to add what the tokenizer's own template adds, such as a
    *     begin-of-sequence token
    * @throws TokenizerException if the text has an unpaired surrogate
    */
   public Encoding encode(String text, boolean addSpecialTokens) {
-    return withEncoding(text, addSpecialTokens, Tokenizer::toEncoding);
+    Objects.requireNonNull(text, "text is null");
+    return splits(text)
+        ? splitting().encode(text, addSpecialTokens, splitsSpecialTokens)
+        : tokens.encode(text, addSpecialTokens, NativeTokenizer::encoding);
   }
 
   /**
@@ -247,7 +235,53 @@ public final class Tokenizer implements AutoCloseable {
    * that crosses the native border.
    */
   public int[] encodeIds(String text, boolean addSpecialTokens) {
-    return withEncoding(text, addSpecialTokens, Tokenizer::toIds);
+    Objects.requireNonNull(text, "text is null");
+    return splits(text)
+        ? splitting().encode(text, addSpecialTokens, splitsSpecialTokens).ids()
+        : tokens.encode(text, addSpecialTokens, NativeTokenizer::ids);
+  }
+
+  private boolean splits(String text) {
+    return text.indexOf(SpecialTokenTexts.MARK) >= 0
+        || splitsSpecialTokens && specialTexts.anyIn(text);
+  }
+
+  /**
+   * Returns a text in which the texts of special tokens are marked as text: {@link #encodePrompt}
+   * takes them for text and leaves the marks out. For what users write, before it is put into a
+   * prompt. The very same text if there are none.
+   */
+  public String withoutSpecialTokens(String text) {
+    return specialTexts.marked(text);
+  }
+
+  /**
+   * Returns messages whose contents are as {@link #withoutSpecialTokens(String)} makes them,
+   * reasoning and parts included; the very same list if there is nothing to mark.
+   */
+  public List<ChatMessage> withoutSpecialTokens(List<ChatMessage> messages) {
+    List<ChatMessage> marked =
+        messages.stream().map(message -> message.mapTexts(this::withoutSpecialTokens)).toList();
+    return marked.equals(messages) ? messages : marked;
+  }
+
+  /**
+   * Tokenises a prompt as it stands: the texts of special tokens become those tokens, but for those
+   * marked by {@link #withoutSpecialTokens(String)}.
+   *
+   * @return offsets are those of the given text, in which a mark is a character
+   */
+  public Encoding encodePrompt(String text) {
+    return text.indexOf(SpecialTokenTexts.MARK) < 0
+        ? tokens.encode(text, false, NativeTokenizer::encoding)
+        : splitting().encode(text, false, false);
+  }
+
+  /** As {@link #encodePrompt}, to ids only, which is faster. */
+  public int[] encodePromptIds(String text) {
+    return text.indexOf(SpecialTokenTexts.MARK) < 0
+        ? tokens.encode(text, false, NativeTokenizer::ids)
+        : splitting().encode(text, false, false).ids();
   }
 
   /** Tokenises texts on all cores; the result has the order of the texts. */
@@ -277,6 +311,7 @@ public final class Tokenizer implements AutoCloseable {
    * @throws TokenizerException if an id is negative, as an ignored label is
    */
   public String decode(int[] ids, boolean skipSpecialTokens) {
+    Objects.requireNonNull(ids, "ids is null");
     long[] wide = new long[ids.length];
     for (int i = 0; i < ids.length; i++) {
       if (ids[i] < 0) {
@@ -285,12 +320,7 @@ public final class Tokenizer implements AutoCloseable {
       }
       wide[i] = ids[i];
     }
-    Lock lock = open();
-    try {
-      return NATIVE.decode(handle, wide, skipSpecialTokens);
-    } finally {
-      lock.unlock();
-    }
+    return tokens.decode(wide, skipSpecialTokens);
   }
 
   /** Returns a new decoder for ids that arrive one by one. */
@@ -501,94 +531,23 @@ public final class Tokenizer implements AutoCloseable {
 
   @Override
   public void close() {
-    lifetime.writeLock().lock();
-    try {
-      if (!closed) {
-        closed = true;
-        hf.close();
+    tokens.close();
+    synchronized (this) {
+      if (splitting != null) {
+        splitting.close();
       }
-    } finally {
-      lifetime.writeLock().unlock();
     }
+  }
+
+  private synchronized SplittingTokenizer splitting() {
+    if (splitting == null) {
+      splitting = new SplittingTokenizer(json, specialTexts, files.folder);
+    }
+    return splitting;
   }
 
   @Override
   public String toString() {
     return "Tokenizer[" + files.folder + ", size=" + size() + ", roles=" + files.roles + "]";
-  }
-
-  private Lock open() {
-    Lock lock = lifetime.readLock();
-    lock.lock();
-    if (closed) {
-      lock.unlock();
-      throw new IllegalStateException("the tokenizer of " + files.folder + " is closed");
-    }
-    return lock;
-  }
-
-  private interface NativeReader<T> {
-    T read(long encoding);
-  }
-
-  private <T> T withEncoding(String text, boolean addSpecialTokens, NativeReader<T> reader) {
-    requirePairedSurrogates(text);
-    Lock lock = open();
-    try {
-      long encoding = NATIVE.encode(handle, text, addSpecialTokens);
-      try {
-        return reader.read(encoding);
-      } finally {
-        NATIVE.deleteEncoding(encoding);
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  // The native library would silently turn half a character into three replacement characters.
-  private static void requirePairedSurrogates(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (Character.isSurrogate(c)) {
-        if (Character.isHighSurrogate(c)
-            && i + 1 < text.length()
-            && Character.isLowSurrogate(text.charAt(i + 1))) {
-          i++;
-        } else {
-          throw new TokenizerException(
-              String.format(
-                  "the text has half a character (unpaired surrogate \\u%04x) at index %d;"
-                      + " it was cut or badly escaped",
-                  (int) c, i));
-        }
-      }
-    }
-  }
-
-  private static int[] toIds(long encoding) {
-    long[] wide = NATIVE.getTokenIds(encoding);
-    int[] ids = new int[wide.length];
-    for (int i = 0; i < ids.length; i++) {
-      ids[i] = (int) wide[i];
-    }
-    return ids;
-  }
-
-  private static Encoding toEncoding(long encoding) {
-    int[] ids = toIds(encoding);
-    int[] starts = new int[ids.length];
-    int[] ends = new int[ids.length];
-    boolean[] special = new boolean[ids.length];
-    CharSpan[] spans = NATIVE.getTokenCharSpans(encoding);
-    long[] mask = NATIVE.getSpecialTokenMask(encoding);
-    for (int i = 0; i < ids.length; i++) {
-      if (spans[i] != null) {
-        starts[i] = spans[i].getStart();
-        ends[i] = spans[i].getEnd();
-      }
-      special[i] = mask[i] != 0;
-    }
-    return new Encoding(ids, starts, ends, special);
   }
 }

@@ -9,10 +9,12 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.internal.JsonProblem;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,6 +106,7 @@ final class TokenizerJson {
     final Map<String, Integer> ids = new HashMap<>();
     final Map<Integer, String> tokens;
     final int modelSize;
+    final Set<String> addedOfModel = new HashSet<>();
 
     Vocabulary(byte[] bytes, Place model, List<Entry> added) throws IOException {
       try (JsonParser parser = parser(bytes, model)) {
@@ -120,6 +123,9 @@ final class TokenizerJson {
       }
       modelSize = ids.size();
       for (Entry entry : added) {
+        if (ids.containsKey(entry.token().content())) {
+          addedOfModel.add(entry.token().content());
+        }
         ids.put(entry.token().content(), entry.id());
       }
       tokens = new HashMap<>(ids.size() * 2);
@@ -251,6 +257,34 @@ final class TokenizerJson {
     List<Entry> sorted = new ArrayList<>(entries.values());
     sorted.sort(Comparator.comparingInt(Entry::id));
     return parse(splice(sorted), origin);
+  }
+
+  /**
+   * Returns this file with other names of some added tokens, which the model's vocabulary must not
+   * have. A token keeps its id, unless the library takes that from the model's vocabulary, where it
+   * finds the old name only: it then gets one behind all others.
+   */
+  TokenizerJson withNames(Map<String, String> names) {
+    List<Entry> kept = new ArrayList<>();
+    List<AddedToken> moved = new ArrayList<>();
+    for (Entry entry : addedTokens) {
+      AddedToken old = entry.token();
+      AddedToken token =
+          new AddedToken(
+              names.getOrDefault(old.content(), old.content()),
+              old.special(),
+              old.lstrip(),
+              old.rstrip(),
+              old.singleWord(),
+              old.normalized());
+      if (token.equals(old) || !vocabulary().addedOfModel.contains(old.content())) {
+        kept.add(new Entry(entry.id(), token));
+      } else {
+        moved.add(token);
+      }
+    }
+    TokenizerJson others = parse(splice(kept), origin);
+    return moved.isEmpty() ? others : others.with(moved, origin);
   }
 
   private static boolean covers(@Nullable Entry present, AddedToken asked) {

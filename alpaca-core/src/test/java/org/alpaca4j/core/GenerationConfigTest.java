@@ -60,16 +60,39 @@ class GenerationConfigTest {
   }
 
   @Test
-  void refusesWhatWouldChangeTheResultByName() {
-    assertThatThrownBy(() -> load("{\"typical_p\": 0.9}"))
+  void namesWhatIsNotSupportedAndTakesTheRest() throws IOException {
+    GenerationConfig config =
+        load("{\"typical_p\": 0.9, \"suppress_tokens\": [5], \"temprature\": 0.5, \"min_p\": 0.1}");
+
+    assertThat(config.unsupported())
+        .containsExactly("typical_p = 0.9", "suppress_tokens = [5]", "temprature = 0.5");
+    assertThat(config.minP()).isEqualTo(0.1);
+    assertThat(config.toBuilder().maxNewTokens(3).build().unsupported()).hasSize(3);
+  }
+
+  @Test
+  void refusesMalformedValues() {
+    assertThatThrownBy(() -> load("{\"top_k\": 0.5}"))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("generation_config.json")
-        .hasMessageContaining("typical_p = 0.9");
-    assertThatThrownBy(() -> load("{\"suppress_tokens\": [5]}"))
-        .hasMessageContaining("suppress_tokens");
-    assertThatThrownBy(() -> load("{\"temprature\": 0.5}")).hasMessageContaining("temprature");
-    assertThatThrownBy(() -> load("{\"top_k\": 0.5}")).hasMessageContaining("top_k");
+        .hasMessageContaining("top_k");
     assertThatThrownBy(() -> load("[]")).hasMessageContaining("object");
+  }
+
+  @Test
+  void takesATemperatureOfZeroWithoutSampling() throws IOException {
+    GenerationConfig config =
+        load("{\"do_sample\": false, \"temperature\": 0.0, \"top_p\": 1.0, \"top_k\": 1}");
+    assertThat(config.doSample()).isFalse();
+    assertThat(config.unsupported()).isEmpty();
+  }
+
+  @Test
+  void searchesBeamsWithoutSamplingWhereAFileAsksForBoth() throws IOException {
+    GenerationConfig config = load("{\"do_sample\": true, \"num_beams\": 4}");
+    assertThat(config.doSample()).isFalse();
+    assertThat(config.numBeams()).isEqualTo(4);
+    assertThat(config.unsupported()).singleElement().asString().contains("do_sample");
   }
 
   @ParameterizedTest
@@ -78,6 +101,7 @@ class GenerationConfigTest {
         "{\"typical_p\": 1.0}",
         "{\"diversity_penalty\": 0.0, \"num_beam_groups\": 1}",
         "{\"suppress_tokens\": null}",
+        "{\"suppress_tokens\": []}",
         "{\"remove_invalid_values\": false}",
         "{\"use_cache\": false}"
       })
@@ -87,7 +111,7 @@ class GenerationConfigTest {
 
   @Test
   void checksItsValues() {
-    assertThatThrownBy(() -> GenerationConfig.builder().temperature(0).build())
+    assertThatThrownBy(() -> GenerationConfig.builder().doSample(true).temperature(0).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("temperature is 0.0")
         .hasMessageContaining("doSample(false)");

@@ -293,8 +293,7 @@ class GeneratorTest {
   void rendersAConversationWithTheChatTemplate() {
     int[] ids =
         model.chatIds(
-            List.of(
-                ChatMessage.system(CausalLm.DEFAULT_SYSTEM_MESSAGE), ChatMessage.user("hello")));
+            List.of(ChatMessage.system("You are a helpful assistant."), ChatMessage.user("hello")));
 
     assertThat(model.tokenizer().decode(ids, false))
         .isEqualTo(

@@ -465,6 +465,15 @@ class ModelHubTest {
   }
 
   @Test
+  void aHostThatCannotBeReachedIsTriedTwice() {
+    hub.close(); // nobody listens any more
+    assertThatThrownBy(this::folder)
+        .isInstanceOf(HubException.class)
+        .hasMessageContaining("Check the network");
+    assertThat(pauses).hasSize(1);
+  }
+
+  @Test
   void fetchesOnceForTwoProcessesAtOnce() throws Exception {
     List<Process> processes = List.of(inAnotherProcess(), inAnotherProcess());
 

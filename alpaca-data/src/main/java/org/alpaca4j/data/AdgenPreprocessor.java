@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
 
 /**
@@ -25,7 +26,20 @@ public final class AdgenPreprocessor {
      * {@code [Round i]↵问：question↵答：answer↵} for each earlier round, from 0, then the same for the
      * content, without an answer; as the script does with a history column.
      */
-    ROUNDS
+    ROUNDS;
+
+    /** Returns the template of a single question. */
+    PromptTemplate template() {
+      return PromptTemplate.of(pattern("{instruction}\n{input}"), pattern("{instruction}"));
+    }
+
+    private String pattern(String question) {
+      return switch (this) {
+        case WRAPPED -> wrapped(question);
+        case QUERY_ONLY -> question;
+        case ROUNDS -> round(0, question);
+      };
+    }
   }
 
   private final Tokenizer tokenizer;

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.alpaca4j.core.ChatMessage;
+import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.Tokenizer;
 
 /**
@@ -31,6 +32,13 @@ public final class ChatMlPreprocessor {
      */
     QWEN
   }
+
+  /** Renders what this class makes, with the start of an answer behind it if asked for. */
+  static final ChatTemplate TEMPLATE =
+      ChatTemplate.of(
+          "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n'"
+              + " + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+              + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}");
 
   private static final int IGNORE = SupervisedExample.IGNORE_INDEX;
 
@@ -103,7 +111,7 @@ public final class ChatMlPreprocessor {
       ids.add(frame, start);
       ids.add(false, tokenizer.encodeIds(message.role(), false));
       ids.add(false, newline);
-      ids.add(learnt, tokenizer.encodeIds(content(message), false));
+      ids.add(learnt, tokenizer.encodePromptIds(content(message)));
       ids.add(frame || (learnt && mask == LabelMask.ASSISTANT), end);
       ids.add(frame, newline);
     }

@@ -270,7 +270,7 @@ final class ConversationTokenizer {
 
   private Encoding encode(String text) {
     // The template writes its special tokens itself.
-    Encoding encoding = tokenizer.encode(text, false);
+    Encoding encoding = tokenizer.encodePrompt(text);
     int[] ids = encoding.ids();
     if (bos >= 0 && ids.length > 1 && ids[0] == bos && ids[1] == bos) {
       throw new DataException(

@@ -22,6 +22,8 @@ import java.util.List;
  *     with file, line and reason
  * @param unusedFields names of fields that have no meaning here and were ignored, each once; a part
  *     of a field is named like {@code conversations[].id}
+ * @param specialTokensAsText records with the text of a special token in their own texts, where it
+ *     was taken for text: {@link SupervisedDataset.Builder#splitSpecialTokens}
  */
 public record DataReport(
     int records,
@@ -34,7 +36,8 @@ public record DataReport(
     List<Integer> fullyMasked,
     List<Integer> tooLong,
     List<BadRecord> badRecords,
-    List<String> unusedFields) {
+    List<String> unusedFields,
+    int specialTokensAsText) {
 
   /** Copies the lists. */
   public DataReport {

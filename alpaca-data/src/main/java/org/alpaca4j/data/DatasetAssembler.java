@@ -113,7 +113,8 @@ final class DatasetAssembler<R> {
             fullyMasked,
             tooLong,
             bad,
-            readingLog.unusedFields());
+            readingLog.unusedFields(),
+            maker.specialTokensAsText());
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
         origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);
@@ -242,6 +243,14 @@ final class DatasetAssembler<R> {
           "{}: fields without a meaning here, ignored: {}",
           origin,
           String.join(", ", readingLog.unusedFields()));
+    }
+    if (maker.specialTokensAsText() > 0) {
+      log.warn(
+          "{}: {} of {} records have the text of a special token in their own texts; it is taken for"
+              + " text, unless splitSpecialTokens(false) is set",
+          origin,
+          maker.specialTokensAsText(),
+          read);
     }
     if (!fullyMasked.isEmpty()) {
       log.warn(

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.SpecialToken;
 import org.alpaca4j.core.Tokenizer;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +35,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
   private OnBadRecord onBadRecord = OnBadRecord.refuse();
   private int limit = Integer.MAX_VALUE;
   private @Nullable Path cache;
+  private boolean splitSpecialTokens = true;
 
   abstract B self();
 
@@ -44,6 +46,12 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
   abstract @Nullable Function<DataRecord, R> reader(RecordLayout layout);
 
   abstract ExampleMaker<R> maker(Tokenizer tokenizer, DatasetAssembler.Options options);
+
+  /** Returns the form in which the prompts ask. */
+  abstract PromptForm promptForm(Tokenizer tokenizer);
+
+  /** Returns a record in whose texts no special token is one; the very same if none is there. */
+  abstract R withoutSpecialTokens(R record, Tokenizer tokenizer);
 
   /** Returns a record as plain values: all that its tokens depend on. */
   abstract Object content(R record);
@@ -166,6 +174,19 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     return self();
   }
 
+  /**
+   * Sets whether the texts of special tokens in the records are text, as in transformers' option of
+   * that name; default true. {@link DataReport#specialTokensAsText} counts such records. With false
+   * they become the tokens, as they do in any case in mode {@link
+   * SupervisedDataset.Mode#COMPATIBLE} and in ADGEN's form, which follow their originals. The
+   * template's own are tokens in any case.
+   */
+  public B splitSpecialTokens(boolean value) {
+    calls.first("splitSpecialTokens");
+    splitSpecialTokens = value;
+    return self();
+  }
+
   /** Reads only the first records; all by default. */
   public B limit(int count) {
     calls.first("limit");
@@ -193,12 +214,21 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     }
     DatasetAssembler.Options options =
         new DatasetAssembler.Options(maxLength, onFullyMasked, onTooLong, onBadRecord, limit);
-    ExampleMaker<R> maker = maker(tokenizer, options);
+    Tokenizer used = tokenizer;
+    ExampleMaker<R> own = maker(used, options);
+    ExampleMaker<R> maker =
+        splitSpecialTokens
+            ? new TextOnlyMaker<>(own, record -> withoutSpecialTokens(record, used))
+            : own;
+    PromptForm form = promptForm(used);
     if (cache == null) {
-      return assemble(from, maker, options, PageSink.inMemory());
+      return assemble(from, maker, options, PageSink.inMemory()).askedBy(form);
     }
-    TokenCache tokens = new TokenCache(cache, key(tokenizer, from));
-    return tokens.open().orElseGet(() -> assemble(from, maker, options, tokens.writer()));
+    TokenCache tokens = new TokenCache(cache, key(used, from));
+    return tokens
+        .open()
+        .orElseGet(() -> assemble(from, maker, options, tokens.writer()))
+        .askedBy(form);
   }
 
   private SupervisedDataset assemble(
@@ -228,7 +258,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     }
     hash.add(Arrays.toString(used.prefixIds())).add(Arrays.toString(used.suffixIds()));
     hash.add(getClass().getSimpleName()).add(recipe(used));
-    hash.add(maxLength).add(onFullyMasked.name()).add(onTooLong.name());
+    hash.add(splitSpecialTokens).add(maxLength).add(onFullyMasked.name()).add(onTooLong.name());
     ReadingLog log = new ReadingLog(onBadRecord);
     try (Stream<R> records = ReportingSource.open(from, log)) {
       records.limit(limit).forEachOrdered(record -> hash.add(content(record)));

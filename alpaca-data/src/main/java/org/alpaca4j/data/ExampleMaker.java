@@ -6,6 +6,11 @@ import org.jspecify.annotations.Nullable;
 interface ExampleMaker<R> {
   Made make(R record);
 
+  /** Returns of how many records the texts of special tokens were taken for text. */
+  default int specialTokensAsText() {
+    return 0;
+  }
+
   /** What was taken away from an example that was too long. */
   enum Cut {
     /** Nothing. */

@@ -43,8 +43,8 @@ final class SegmentTokenizer {
    * The mask is the border between the two, so no merge can shift it.
    */
   SupervisedExample segments(String source, String target) {
-    int[] sourceIds = tokenizer.encodeIds(source, false);
-    int[] targetIds = tokenizer.encodeIds(target, false);
+    int[] sourceIds = tokenizer.encodePromptIds(source);
+    int[] targetIds = tokenizer.encodePromptIds(target);
     int skip = startsWithBosTwice(sourceIds) ? 1 : 0;
     int sourceLength = prefix.length + sourceIds.length - skip;
     int[] ids = new int[sourceLength + targetIds.length + 1];

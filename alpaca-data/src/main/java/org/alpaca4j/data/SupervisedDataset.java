@@ -9,6 +9,7 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
+import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
 import org.jspecify.annotations.Nullable;
@@ -126,13 +127,19 @@ public final class SupervisedDataset {
   private final int[] pageStarts;
   private final int @Nullable [] selection;
   private final DataReport report;
+  private final @Nullable PromptForm promptForm;
 
   /** Takes all examples of the pages; the report is about them. */
   SupervisedDataset(List<TokenPage> pages, DataReport report) {
-    this(pages, null, report);
+    this(pages, null, report, null);
   }
 
-  private SupervisedDataset(List<TokenPage> pages, int @Nullable [] selection, DataReport report) {
+  private SupervisedDataset(
+      List<TokenPage> pages,
+      int @Nullable [] selection,
+      DataReport report,
+      @Nullable PromptForm promptForm) {
+    this.promptForm = promptForm;
     this.pages = pages;
     this.pageStarts = new int[pages.size()];
     for (int p = 1; p < pageStarts.length; p++) {
@@ -178,6 +185,19 @@ public final class SupervisedDataset {
             PageSink.inMemory(),
             ReadingLog.REFUSING)
         .assemble(examples.iterator());
+  }
+
+  /** Returns these examples with the form in which their prompts ask. */
+  SupervisedDataset askedBy(PromptForm form) {
+    return new SupervisedDataset(pages, selection, report, form);
+  }
+
+  /**
+   * Returns the form in which the examples' prompts ask, and in which a model trained on them is to
+   * be asked; empty for examples that came as tokens.
+   */
+  public Optional<PromptForm> promptForm() {
+    return Optional.ofNullable(promptForm);
   }
 
   /** Returns the number of examples. */
@@ -265,7 +285,9 @@ public final class SupervisedDataset {
             List.of(),
             List.of(),
             List.of(),
-            List.of()));
+            List.of(),
+            0),
+        promptForm);
   }
 
   /**
@@ -374,6 +396,24 @@ public final class SupervisedDataset {
     @Override
     List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
       return List.of(template.withInput(), template.withoutInput(), mode.name());
+    }
+
+    @Override
+    PromptForm promptForm(Tokenizer tokenizer) {
+      return template;
+    }
+
+    @Override
+    InstructionRecord withoutSpecialTokens(InstructionRecord record, Tokenizer tokenizer) {
+      if (mode == Mode.COMPATIBLE) {
+        return record; // train.py knows no difference
+      }
+      InstructionRecord marked =
+          new InstructionRecord(
+              tokenizer.withoutSpecialTokens(record.instruction()),
+              tokenizer.withoutSpecialTokens(record.input()),
+              tokenizer.withoutSpecialTokens(record.output()));
+      return marked.equals(record) ? record : marked;
     }
 
     @Override
@@ -507,6 +547,19 @@ public final class SupervisedDataset {
     }
 
     @Override
+    PromptForm promptForm(Tokenizer tokenizer) {
+      return chatMl != null ? ChatMlPreprocessor.TEMPLATE : template(tokenizer);
+    }
+
+    @Override
+    Conversation withoutSpecialTokens(Conversation conversation, Tokenizer tokenizer) {
+      List<ChatMessage> marked = tokenizer.withoutSpecialTokens(conversation.messages());
+      return marked.equals(conversation.messages())
+          ? conversation
+          : new Conversation(marked, conversation.tools());
+    }
+
+    @Override
     ExampleMaker<Conversation> maker(Tokenizer tokenizer, DatasetAssembler.Options options) {
       refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose DROP_TURNS");
       Function<Conversation, SupervisedExample> examples = examples(tokenizer);
@@ -530,6 +583,7 @@ public final class SupervisedDataset {
 
     private ChatTemplate template(Tokenizer tokenizer) {
       return Optional.ofNullable(chatTemplate)
+          .map(template -> template.withTokensOf(tokenizer))
           .or(tokenizer::chatTemplate)
           .orElseThrow(
               () ->
@@ -598,6 +652,16 @@ public final class SupervisedDataset {
     @Override
     List<? extends @Nullable Object> recipe(Tokenizer tokenizer) {
       return List.of(prompt.name(), maxSourceLength, maxTargetLength);
+    }
+
+    @Override
+    PromptForm promptForm(Tokenizer tokenizer) {
+      return prompt.template();
+    }
+
+    @Override
+    AdgenRecord withoutSpecialTokens(AdgenRecord record, Tokenizer tokenizer) {
+      return record; // as the original
     }
 
     @Override

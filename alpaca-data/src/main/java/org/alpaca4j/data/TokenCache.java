@@ -156,7 +156,8 @@ final class TokenCache {
         integers(footer),
         integers(footer),
         badRecords(footer),
-        texts(footer));
+        texts(footer),
+        footer.getInt());
   }
 
   private static List<Integer> integers(ByteBuffer footer) {
@@ -225,7 +226,7 @@ final class TokenCache {
   }
 
   private static ByteBuffer footer(List<long[]> pages, DataReport report) {
-    int lists = report.fullyMasked().size() + report.tooLong().size();
+    int lists = report.fullyMasked().size() + report.tooLong().size() + 1;
     byte[] words = words(report);
     ByteBuffer footer =
         ByteBuffer.allocate(4 + 12 * pages.size() + 44 + 4 * lists + words.length)
@@ -244,7 +245,7 @@ final class TokenCache {
     report.fullyMasked().forEach(footer::putInt);
     footer.putInt(report.tooLong().size());
     report.tooLong().forEach(footer::putInt);
-    return footer.put(words).flip();
+    return footer.put(words).putInt(report.specialTokensAsText()).flip();
   }
 
   /** Returns a sink that writes the file; it appears when the sink is finished. */

@@ -92,6 +92,7 @@ class AlpacaParityIT {
               .json(Fixtures.area("alpaca").resolve("records.json"))
               .maxLength(limit)
               .mode(mode)
+              .splitSpecialTokens(false) // as the reference
               .onFullyMasked(SupervisedDataset.OnFullyMasked.KEEP)
               .build();
       SoftAssertions softly = new SoftAssertions();

@@ -115,10 +115,49 @@ class SupervisedDatasetTest {
 
   @Test
   void refusesAPromptWithTwoBos() {
-    assertThatThrownBy(() -> dataset(InstructionRecord.of("<s><s>x", "y")))
+    assertThatThrownBy(
+            () -> builder(InstructionRecord.of("<s><s>x", "y")).splitSpecialTokens(false).build())
         .isInstanceOf(DataException.class)
         .hasMessageContaining("record 0")
         .hasMessageContaining("more than one begin-of-sequence token");
+  }
+
+  @Test
+  void specialTokensInARecordAreTextAndCounted() {
+    SupervisedDataset dataset =
+        builder(InstructionRecord.of("<s>x", "y</s>z"), InstructionRecord.of("x", "y")).build();
+
+    assertThat(dataset.get(0).ids())
+        .isEqualTo(
+            Ints.concat(
+                new int[] {TestTokenizer.BOS},
+                TestTokenizer.bytes("<s>x:y</s>z"),
+                new int[] {TestTokenizer.EOS}));
+    assertThat(dataset.report().specialTokensAsText()).isEqualTo(1);
+  }
+
+  @Test
+  void specialTokensInARecordAreTokensWhereAskedFor() {
+    SupervisedDataset dataset =
+        builder(InstructionRecord.of("x", "y</s>z")).splitSpecialTokens(false).build();
+
+    assertThat(dataset.get(0).ids())
+        .isEqualTo(
+            Ints.concat(
+                new int[] {TestTokenizer.BOS},
+                TestTokenizer.bytes("x:y"),
+                new int[] {TestTokenizer.EOS},
+                TestTokenizer.bytes("z"),
+                new int[] {TestTokenizer.EOS}));
+    assertThat(dataset.report().specialTokensAsText()).isZero();
+  }
+
+  @Test
+  void saysInWhichFormItAsks() {
+    SupervisedDataset dataset = dataset(InstructionRecord.of("x", "y"));
+    assertThat(dataset.promptForm()).containsInstanceOf(PromptTemplate.class);
+    assertThat(dataset.subset(new int[] {0}).promptForm()).isEqualTo(dataset.promptForm());
+    assertThat(SupervisedDataset.of(List.of(dataset.get(0))).promptForm()).isEmpty();
   }
 
   @Test

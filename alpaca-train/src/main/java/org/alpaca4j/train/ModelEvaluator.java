@@ -7,6 +7,7 @@ import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.WeightStore;
 import org.alpaca4j.data.PackedBatch;
 import org.alpaca4j.data.SupervisedDataset;
@@ -29,6 +30,7 @@ public final class ModelEvaluator implements AutoCloseable {
   private final ModelPass pass;
   private final int batchSize;
   private final @Nullable WeightStore own;
+  private final @Nullable ModelUse use;
 
   /**
    * Evaluates by a pass.
@@ -36,6 +38,12 @@ public final class ModelEvaluator implements AutoCloseable {
    * @param own the pass's store, if both are to be closed with this
    */
   ModelEvaluator(ModelPass pass, int batchSize, @Nullable WeightStore own) {
+    this(pass, batchSize, own, null);
+  }
+
+  private ModelEvaluator(
+      ModelPass pass, int batchSize, @Nullable WeightStore own, @Nullable ModelUse use) {
+    this.use = use;
     this.pass = pass;
     this.batchSize = batchSize;
     this.own = own;
@@ -46,7 +54,7 @@ public final class ModelEvaluator implements AutoCloseable {
     LoadedModel loaded = Internals.loaded(model);
     WeightStore store = WeightStore.untrained(loaded, loaded.activations());
     ModelPass pass = new ModelPass(loaded, store, LOSS_CHUNK_TOKENS);
-    return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, store);
+    return new ModelEvaluator(pass, DEFAULT_BATCH_SIZE, store, Internals.use(model));
   }
 
   /**
@@ -57,8 +65,21 @@ public final class ModelEvaluator implements AutoCloseable {
    */
   public record ExampleLoss(double loss, int supervisedTokens) {}
 
-  /** Returns the loss of each example, in order. */
+  /**
+   * Returns the loss of each example, in order.
+   *
+   * @throws IllegalStateException if the model is closed, or another thread trains it
+   */
   public List<ExampleLoss> losses(SupervisedDataset dataset) {
+    if (use == null) {
+      return lossesInUse(dataset); // of the training, which uses the model already
+    }
+    try (ModelUse.Use reading = use.read()) {
+      return lossesInUse(dataset);
+    }
+  }
+
+  private List<ExampleLoss> lossesInUse(SupervisedDataset dataset) {
     List<ExampleLoss> results = new ArrayList<>(dataset.size());
     for (int from = 0; from < dataset.size(); from += batchSize) {
       int to = Math.min(from + batchSize, dataset.size());

@@ -7,16 +7,18 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
-import org.alpaca4j.core.PromptTemplate;
+import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.TrainedParameters;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.model.WeightStore;
@@ -46,8 +48,8 @@ import org.jspecify.annotations.Nullable;
  * may have an auxiliary loss beside it ({@link SftConfig.Builder#routerAuxLossCoef}). On the CPU,
  * the same data, options and number of threads give bit-identical weights.
  *
- * <p>The model's weights change while it trains: use the model from no other thread meanwhile. Not
- * thread-safe.
+ * <p>The model's weights change while it trains: calls of other threads are refused meanwhile, by
+ * name; listeners may use the model. Closing it ends the training after its step. Not thread-safe.
  */
 public final class SftTrainer {
   private final CausalLm model;
@@ -57,6 +59,7 @@ public final class SftTrainer {
   private final Predicate<String> trained;
   private final double auxiliaryFactor;
   private final List<TrainingListener> listeners;
+  private final @Nullable PromptForm promptForm;
   private final TrainingCheckpoints checkpoints;
 
   private SftTrainer(Builder builder, CausalLm model, SupervisedDataset dataset) {
@@ -67,12 +70,11 @@ public final class SftTrainer {
     trained = builder.trained;
     auxiliaryFactor = config.routerAuxLossCoef().orElse(model.config().routerAuxLossCoef());
     listeners = List.copyOf(builder.listeners);
-    if (builder.promptTemplate != null) {
-      model.usePromptTemplate(builder.promptTemplate);
-    }
+    promptForm =
+        builder.promptForm != null ? builder.promptForm : dataset.promptForm().orElse(null);
     checkpoints =
         new TrainingCheckpoints(
-            builder.outputDirectory, model, config, builder.promptTemplate, builder.saveDtype);
+            builder.outputDirectory, model, config, builder.saveDtype, builder.replaceExisting);
   }
 
   /** Returns a builder; model and dataset must be set. */
@@ -81,14 +83,25 @@ public final class SftTrainer {
   }
 
   /**
-   * Trains the model, and saves it if there is an output directory.
+   * Trains the model, and saves it if there is an output directory. From now on the model is asked
+   * in the form of the dataset's prompts, and ends at the tokens that close the answers there.
    *
    * @return losses, token counts and times of every step
-   * @throws TrainingException if a loss or gradient is not finite; the message names step and
-   *     examples, and the weights are those before that step
-   * @throws org.alpaca4j.core.CheckpointException if saving fails
+   * @throws TrainingException before the first step, if the weights are not finite, the learning
+   *     rate is 0 in all steps or a step has nothing to learn; or if a loss or gradient is not
+   *     finite: the message names step and examples, and the weights are those before that step
+   * @throws org.alpaca4j.core.CheckpointException if saving fails; before the first step, if the
+   *     output directory holds a model that is not to be replaced, or the one that is trained
+   * @throws IllegalStateException if the model is closed, in training or in use by another thread
    */
   public TrainingResult train() {
+    ModelUse use = Internals.use(model);
+    try (ModelUse.Use training = use.train()) {
+      return train(use);
+    }
+  }
+
+  private TrainingResult train(ModelUse use) {
     long start = System.nanoTime();
     WindowOrder order =
         new WindowOrder(
@@ -99,6 +112,11 @@ public final class SftTrainer {
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
     checkpoints.prepare();
+    RunChecks checks = new RunChecks();
+    checks.requireARate(config, schedule, totalSteps);
+    checks.requireSupervision(dataset, order, totalSteps);
+    checks.requireFinite(weights);
+    checks.teachForm(model, weights, dataset, promptForm);
     NativeMemory.giveBackWhatIsFree();
 
     try (NDManager manager = weights.manager().newSubManager();
@@ -125,6 +143,7 @@ public final class SftTrainer {
       tell(l -> l.started(new TrainingListener.Plan(totalSteps, dataset.size(), parameters)));
 
       for (int step = 0; step < totalSteps; step++) {
+        use.requireOpen();
         long stepStart = System.nanoTime();
         Window window = Window.of(dataset, order.microBatches(step));
         Losses losses = forwardBackward(pass, window, workspace, gradients);
@@ -161,7 +180,8 @@ public final class SftTrainer {
       checkpoints.saveFinal(optimizer, steps).ifPresent(folder -> saved(totalSteps, folder));
     }
     TrainingResult result =
-        new TrainingResult(steps, evaluations, Duration.ofNanos(System.nanoTime() - start));
+        new TrainingResult(
+            steps, evaluations, Duration.ofNanos(System.nanoTime() - start), checks.notes());
     tell(l -> l.finished(result));
     return result;
   }
@@ -270,7 +290,8 @@ public final class SftTrainer {
     private @Nullable SupervisedDataset dataset;
     private @Nullable SupervisedDataset evalDataset;
     private @Nullable Path outputDirectory;
-    private @Nullable PromptTemplate promptTemplate;
+    private @Nullable PromptForm promptForm;
+    private boolean replaceExisting;
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
     private Predicate<String> trained = name -> true;
@@ -280,46 +301,57 @@ public final class SftTrainer {
 
     /** Sets the model to train, loaded with fp32 weights; it stays the caller's to close. */
     public Builder model(CausalLm value) {
-      model = value;
+      model = Objects.requireNonNull(value, "model is null");
       return this;
     }
 
     /** Sets the examples to train on. */
     public Builder dataset(SupervisedDataset value) {
-      dataset = value;
+      dataset = Objects.requireNonNull(value, "dataset is null");
       return this;
     }
 
     /** Sets the examples to evaluate on; default none. */
     public Builder evalDataset(SupervisedDataset value) {
-      evalDataset = value;
+      evalDataset = Objects.requireNonNull(value, "evalDataset is null");
       return this;
     }
 
     /** Sets the options; default: all defaults. */
     public Builder config(SftConfig value) {
-      config = value;
+      config = Objects.requireNonNull(value, "config is null");
       return this;
     }
 
     /**
      * Sets where the trained model is saved; default: nowhere. The final model lies in the folder
-     * itself, those of steps in sub-folders named {@code checkpoint-STEP}.
+     * itself, those of steps in sub-folders named {@code checkpoint-STEP}. A folder that holds a
+     * model already is refused, before the training, unless {@link #replaceExisting} is set; the
+     * folder that the model was loaded from always is.
      */
     public Builder outputDirectory(Path value) {
-      outputDirectory = value;
+      outputDirectory = Objects.requireNonNull(value, "outputDirectory is null");
       return this;
     }
 
-    /** Sets the prompt template saved with the model, for chats; default: none is added. */
-    public Builder promptTemplate(PromptTemplate value) {
-      promptTemplate = value;
+    /** Sets whether a model in the output directory is replaced; default false: it is refused. */
+    public Builder replaceExisting(boolean value) {
+      replaceExisting = value;
+      return this;
+    }
+
+    /**
+     * Sets the form in which the trained model is asked; default: that of the dataset's prompts, or
+     * the model's own where the dataset was made of tokens.
+     */
+    public Builder promptForm(PromptForm value) {
+      promptForm = Objects.requireNonNull(value, "promptForm is null");
       return this;
     }
 
     /** Sets the dtype of saved weights; default F32, in which they are trained. */
     public Builder saveDtype(DType value) {
-      saveDtype = value;
+      saveDtype = Objects.requireNonNull(value, "saveDtype is null");
       return this;
     }
 
@@ -331,7 +363,7 @@ public final class SftTrainer {
 
     /** Adds a listener; they are told in the order in which they were added. */
     public Builder listener(TrainingListener value) {
-      listeners.add(value);
+      listeners.add(Objects.requireNonNull(value, "listener is null"));
       return this;
     }
 

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -22,6 +23,7 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.internal.model.UnitLayout;
 import org.alpaca4j.core.internal.model.UnitTensors;
@@ -38,38 +40,103 @@ final class TrainingCheckpoints {
   private static final String OPTIMIZER = "optimizer";
   private static final String UNPUBLISHED = ".final";
   private static final String LAST_FILE = "config.json";
+  private static final String TEMPLATES = "additional_chat_templates";
+
+  /** Files beside the weights that say what they mean; a new model may have none of a kind. */
+  private static final Set<String> COMPANIONS =
+      Set.of(
+          GenerationConfig.FILE_NAME,
+          PromptTemplate.FILE_NAME,
+          "chat_template.jinja",
+          "chat_template.json",
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json");
 
   private final @Nullable Path output;
   private final CausalLm model;
   private final SftConfig config;
-  private final @Nullable PromptTemplate promptTemplate;
   private final DType dtype;
+  private final boolean replaceExisting;
 
   TrainingCheckpoints(
       @Nullable Path output,
       CausalLm model,
       SftConfig config,
-      @Nullable PromptTemplate promptTemplate,
-      DType dtype) {
+      DType dtype,
+      boolean replaceExisting) {
     this.output = output;
     this.model = model;
     this.config = config;
-    this.promptTemplate = promptTemplate;
     this.dtype = dtype;
+    this.replaceExisting = replaceExisting;
   }
 
-  /** Finds out before training whether the output directory can be written to. */
+  /**
+   * Finds out before training whether the output directory can be written to, and whether that
+   * would destroy a model.
+   */
   void prepare() {
     if (output == null) {
       return;
     }
     try {
+      refuseTheBase(output);
+      refuseModels(output);
       Files.createDirectories(output);
       Files.delete(Files.createTempFile(output, ".writable", null));
     } catch (IOException e) {
       throw new CheckpointException(
           "the output directory " + output + " cannot be written to: " + e, e);
     }
+  }
+
+  /** The folder that the model was loaded from is never written to. */
+  private void refuseTheBase(Path root) throws IOException {
+    Path base = model.folder();
+    if (!Files.isDirectory(root) || !Files.exists(base)) {
+      return;
+    }
+    boolean savesSteps = config.saveSteps() > 0 || config.saveEachEpoch();
+    Path parent = base.toRealPath().getParent();
+    boolean isStepOfRoot =
+        parent != null
+            && Files.isSameFile(root, parent)
+            && STEP_FOLDER.matcher(base.toRealPath().getFileName().toString()).matches();
+    if (Files.isSameFile(root, base) || savesSteps && isStepOfRoot) {
+      throw new CheckpointException(
+          "the output directory "
+              + root
+              + " would overwrite the model that is trained, "
+              + base
+              + "; choose another folder");
+    }
+  }
+
+  private void refuseModels(Path root) throws IOException {
+    if (replaceExisting || !Files.isDirectory(root)) {
+      return;
+    }
+    try (Stream<Path> listed = Files.list(root)) {
+      Optional<String> found =
+          listed.map(path -> path.getFileName().toString()).filter(this::isOfAModel).findFirst();
+      if (found.isPresent()) {
+        throw new CheckpointException(
+            "the output directory "
+                + root
+                + " holds a model already ("
+                + found.get()
+                + "); choose another folder, or have it replaced: replaceExisting(true)");
+      }
+    }
+  }
+
+  private boolean isOfAModel(String name) {
+    return name.equals(LAST_FILE)
+        || name.endsWith(".safetensors")
+        || name.startsWith("pytorch_model")
+        || STEP_FOLDER.matcher(name).matches();
   }
 
   /** Saves what a run can be resumed from, and deletes the oldest folders above the limit. */
@@ -79,7 +146,7 @@ final class TrainingCheckpoints {
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).replaceExisting(true);
     writer.file(STATE, state(step, steps));
     writer.files(target -> writeOptimizer(target.resolve(OPTIMIZER), optimizer));
-    model.save(withTemplate(writer), dtype);
+    model.save(writer, dtype);
     deleteOldest(root, step);
     return folder;
   }
@@ -92,13 +159,9 @@ final class TrainingCheckpoints {
     Path unpublished = output.resolve(UNPUBLISHED);
     CheckpointWriter.Builder writer = CheckpointWriter.builder(unpublished).replaceExisting(true);
     writer.file(STATE, state(optimizer.steps(), steps));
-    model.save(withTemplate(writer), dtype);
+    model.save(writer, dtype);
     publish(unpublished, output);
     return Optional.of(output);
-  }
-
-  private CheckpointWriter.Builder withTemplate(CheckpointWriter.Builder writer) {
-    return promptTemplate == null ? writer : writer.files(promptTemplate::save);
   }
 
   /**
@@ -109,7 +172,7 @@ final class TrainingCheckpoints {
   private static void publish(Path from, Path to) {
     try {
       Files.deleteIfExists(to.resolve(LAST_FILE));
-      deleteWeights(to);
+      deleteOldModel(to);
       List<Path> files;
       try (Stream<Path> listed = Files.list(from)) {
         files =
@@ -128,12 +191,15 @@ final class TrainingCheckpoints {
     }
   }
 
-  /** An older run's shards must not stand beside the new ones. */
-  private static void deleteWeights(Path folder) throws IOException {
+  /** What an older run's model consisted of must not stand beside the new one. */
+  private static void deleteOldModel(Path folder) throws IOException {
     try (Stream<Path> listed = Files.list(folder)) {
       for (Path file : listed.toList()) {
         String name = file.getFileName().toString();
-        if (name.startsWith("model") && name.contains(".safetensors")) {
+        boolean weights = name.startsWith("model") && name.contains(".safetensors");
+        if (name.equals(TEMPLATES)) {
+          delete(file);
+        } else if (weights || COMPANIONS.contains(name)) {
           Files.delete(file);
         }
       }
@@ -211,7 +277,7 @@ final class TrainingCheckpoints {
         }
       }
       // Folders beyond the newest step are an earlier run's; they are not this run's to delete.
-      steps.removeIf(step -> step > newest);
+      steps.removeIf(step -> step > newest || isBase(root.resolve("checkpoint-" + step)));
       steps.sort(Comparator.reverseOrder());
       for (int step :
           steps.subList(Math.min(config.saveTotalLimit(), steps.size()), steps.size())) {
@@ -219,6 +285,14 @@ final class TrainingCheckpoints {
       }
     } catch (IOException e) {
       throw new CheckpointException("old checkpoints in " + root + " could not be deleted", e);
+    }
+  }
+
+  private boolean isBase(Path folder) {
+    try {
+      return Files.exists(model.folder()) && Files.isSameFile(folder, model.folder());
+    } catch (IOException e) {
+      throw new CheckpointException(folder + " cannot be looked at: " + e, e);
     }
   }
 

@@ -9,9 +9,14 @@ import java.util.List;
  * @param steps every optimizer step, in order
  * @param evaluations every evaluation, in order
  * @param duration of the whole run, evaluation and saving included
+ * @param notes what the run did or found that nobody asked for, such as end tokens added to the
+ *     model; also in the log
  */
 public record TrainingResult(
-    List<TrainingListener.Step> steps, List<Evaluated> evaluations, Duration duration) {
+    List<TrainingListener.Step> steps,
+    List<Evaluated> evaluations,
+    Duration duration,
+    List<String> notes) {
   /** An evaluation and the step after which it was made. */
   public record Evaluated(int step, Evaluation evaluation) {}
 
@@ -19,6 +24,7 @@ public record TrainingResult(
   public TrainingResult {
     steps = List.copyOf(steps);
     evaluations = List.copyOf(evaluations);
+    notes = List.copyOf(notes);
   }
 
   /** Returns the loss of the last step. */

@@ -205,10 +205,7 @@ public final class AlpacaTrain implements Callable<Integer> {
 
   private SftTrainer.Builder trainer(CausalLm lm) {
     SftTrainer.Builder trainer =
-        SftTrainer.builder()
-            .model(lm)
-            .promptTemplate(PromptTemplate.ALPACA)
-            .listener(new LossLines(System.out, loggingSteps));
+        SftTrainer.builder().model(lm).listener(new LossLines(System.out, loggingSteps));
     Function<Path, SupervisedDataset> reader = file -> dataset(lm.tokenizer(), file);
     if (training.evalOption() == null) {
       return trainer.dataset(training.dataset(reader));

@@ -62,8 +62,8 @@ public final class Quickstart {
               .dataset(dataset(model, data))
               .evalDataset(dataset(model, testData))
               .config(config)
-              .promptTemplate(PromptTemplate.ALPACA)
               .outputDirectory(tuned)
+              .replaceExisting(true)
               .listener(progress)
               .build()
               .train();

@@ -44,6 +44,13 @@ final class TrainingOptions {
   private Path output;
 
   @Option(
+      names = "--overwrite_output_dir",
+      arity = "1",
+      paramLabel = "True|False",
+      description = "replace a model in --output_dir instead of refusing (default: False)")
+  private Boolean overwriteOutput = false;
+
+  @Option(
       names = "--eval_data_path",
       paramLabel = "FILE",
       description = "what to evaluate on, as --data_path")
@@ -224,7 +231,7 @@ final class TrainingOptions {
 
   /** Trains, saves, and logs each step if that is asked for. */
   void train(SftTrainer.Builder trainer) {
-    trainer.outputDirectory(output);
+    trainer.outputDirectory(output).replaceExisting(overwriteOutput);
     if (logFile == null) {
       trainer.build().train();
       return;

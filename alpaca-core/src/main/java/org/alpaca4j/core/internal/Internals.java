@@ -8,6 +8,7 @@ import org.alpaca4j.core.internal.family.Profile;
 import org.alpaca4j.core.internal.family.Quantization;
 import org.alpaca4j.core.internal.model.DecoderDescription;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,10 +35,12 @@ public final class Internals {
   }
 
   /** What a model shows. */
-  @FunctionalInterface
   public interface CausalLmAccess {
     /** See {@link Internals#loaded}. */
     LoadedModel loaded(CausalLm model);
+
+    /** See {@link Internals#use}. */
+    ModelUse use(CausalLm model);
   }
 
   /** Called by the model's class. */
@@ -45,9 +48,18 @@ public final class Internals {
     causalLmAccess = access;
   }
 
-  /** Returns a model's weights and what computes with them. */
+  /**
+   * Returns a model's weights and what computes with them.
+   *
+   * @throws IllegalStateException if the model is closed
+   */
   public static LoadedModel loaded(CausalLm model) {
     return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised").loaded(model);
+  }
+
+  /** Returns what keeps those apart who use a model's weights. */
+  public static ModelUse use(CausalLm model) {
+    return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised").use(model);
   }
 
   /** Called by the configuration's class. */

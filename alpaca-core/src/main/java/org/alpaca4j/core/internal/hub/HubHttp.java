@@ -28,6 +28,10 @@ final class HubHttp {
   private final HttpClient client;
   private final URI endpoint;
   private final @Nullable String token;
+
+  /** How long a host may take to be reached at all. */
+  private static final Duration CONNECT = Duration.ofSeconds(5);
+
   private final Duration timeout;
 
   /**
@@ -44,7 +48,7 @@ final class HubHttp {
         HttpClient.newBuilder()
             .followRedirects(HttpClient.Redirect.NEVER)
             .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(timeout)
+            .connectTimeout(timeout.compareTo(CONNECT) < 0 ? timeout : CONNECT)
             .build();
   }
 

@@ -1,6 +1,8 @@
 package org.alpaca4j.core.internal.hub;
 
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.http.HttpConnectTimeoutException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
@@ -36,6 +38,8 @@ final class Retries {
     }
   }
 
+  private static final int ATTEMPTS_TO_CONNECT = 2;
+
   private final int attempts;
   private final HubAccess.Pause pause;
 
@@ -68,7 +72,8 @@ final class Retries {
         failed++;
         Optional<Duration> asked =
             e instanceof Passing passing ? passing.retryAfter : Optional.empty();
-        if (failed >= attempts || asked.filter(d -> d.compareTo(LONGEST) > 0).isPresent()) {
+        int most = isUnreachable(e) ? Math.min(attempts, ATTEMPTS_TO_CONNECT) : attempts;
+        if (failed >= most || asked.filter(d -> d.compareTo(LONGEST) > 0).isPresent()) {
           throw e instanceof Passing passing ? passing.failure : failure(what, e);
         }
         Duration next = asked.orElse(wait);
@@ -78,6 +83,11 @@ final class Retries {
         wait = wait.multipliedBy(2);
       }
     }
+  }
+
+  /** Who has no network is told so within seconds. */
+  private static boolean isUnreachable(IOException e) {
+    return e instanceof ConnectException || e instanceof HttpConnectTimeoutException;
   }
 
   private HubException failure(String what, IOException e) {

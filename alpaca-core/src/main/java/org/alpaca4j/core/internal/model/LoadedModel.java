@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -106,13 +107,15 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
-  private void read(Checkpoint checkpoint, Function<UnitLayout, DType> storage) {
+  private void read(Checkpoint published, Function<UnitLayout, DType> storage) {
     Map<String, long[]> expected = new TreeMap<>();
     for (UnitLayout unit : decoder.units()) {
-      unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, checkpoint)));
+      unit.parameters().forEach(p -> expected.put(p.name(), shapeInFile(p, published)));
     }
     Profile profile = Internals.profile(config);
     Set<String> ignorable = new HashSet<>();
+    Checkpoint checkpoint =
+        published.withNames(NamePrefix.renamed(published.names(), expected.keySet()));
     checkpoint.names().stream().filter(profile::ignores).forEach(ignorable::add);
     boolean tied = decoder.description().head().tied();
     if (tied) {
@@ -132,7 +135,7 @@ public final class LoadedModel implements AutoCloseable {
         List<Tensors.Part> parts = new ArrayList<>();
         for (UnitLayout.Parameter parameter : layout.parameters()) {
           TensorInfo info = checkpoint.tensor(parameter.name());
-          if (!checkpoint.isInPlace(info.name())) {
+          if (!checkpoint.isInPlace(parameter.name())) {
             readOrdered(checkpoint, info, unit, parameter);
             continue;
           }
@@ -194,7 +197,7 @@ public final class LoadedModel implements AutoCloseable {
       ByteBuffer buffer = ByteBuffer.allocateDirect((int) Math.min(PIECE_BYTES, info.byteLength()));
       for (long offset = 0; offset < info.byteLength(); offset += PIECE_BYTES) {
         int length = (int) Math.min(PIECE_BYTES, info.byteLength() - offset);
-        checkpoint.readBytes(info.name(), buffer.clear().limit(length), offset);
+        checkpoint.readBytes(parameter.name(), buffer.clear().limit(length), offset);
         try (NDManager step = scope.newSubManager()) {
           NDArray read = step.create(buffer.flip(), new Shape(length), DataType.UINT8);
           Tensors.copy(Tensors.view(step, bytes, offset, length), read);
@@ -237,6 +240,23 @@ public final class LoadedModel implements AutoCloseable {
     return shape;
   }
 
+  /** Returns a token's row [hidden] of the head's matrix, the embedding's where they are tied. */
+  public float[] headRow(int id) {
+    DecoderDescription.Weight own = decoder.description().head().weight();
+    UnitTensors unit = own == null ? embedding() : head();
+    String name = own == null ? embeddingName() : own.tensors().get(0).name();
+    for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+      if (parameter.name().equals(name)) {
+        long width = parameter.elements() / config.vocabSize();
+        try (NDManager step = manager.newSubManager()) {
+          NDArray row = unit.part(step, parameter.flat(), parameter.offset() + id * width, width);
+          return Tensors.cast(step, row, DType.F32).toFloatArray();
+        }
+      }
+    }
+    throw new IllegalStateException("no parameter " + name);
+  }
+
   private boolean isVocabulary(String name) {
     DecoderDescription.Head head = decoder.description().head();
     return isNamed(decoder.description().embedding().tokens(), name)
@@ -266,6 +286,31 @@ public final class LoadedModel implements AutoCloseable {
       }
     }
     throw new IllegalArgumentException("no tensor " + name);
+  }
+
+  /** Returns the name of a tensor that has a value that is no finite number, if there is one. */
+  public Optional<String> firstNonFinite() {
+    for (UnitTensors unit : units) {
+      for (UnitLayout.Parameter parameter : unit.layout().parameters()) {
+        if (!isFinite(unit, parameter)) {
+          return Optional.of(parameter.name());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private boolean isFinite(UnitTensors unit, UnitLayout.Parameter parameter) {
+    for (long done = 0; done < parameter.elements(); done += PIECE_BYTES) {
+      long length = Math.min(PIECE_BYTES, parameter.elements() - done);
+      try (NDManager step = manager.newSubManager()) {
+        if (!Tensors.isFinite(
+            unit.part(step, parameter.flat(), parameter.offset() + done, length))) {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   /** Returns what the layers compute. */
