@@ -97,8 +97,8 @@ public final class GgufExport {
     }
 
     /**
-     * Sets one type for all matrices: F32, F16, BF16 or Q8_0; default as stored. A matrix whose rows
-     * are not whole blocks of Q8_0 becomes F16.
+     * Sets one type for all matrices: F32, F16, BF16 or Q8_0; default as stored. A matrix whose
+     * rows are not whole blocks of Q8_0 becomes F16.
      */
     public Builder type(GgufType value) {
       type = Objects.requireNonNull(value);

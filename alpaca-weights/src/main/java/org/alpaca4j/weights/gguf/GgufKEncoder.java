@@ -114,7 +114,7 @@ final class GgufKEncoder {
       sumWeights += importance[i];
       sumX += importance[i] * x;
     }
-    least = Math.min(least, 0);
+    least = Math.min(least, 0f);
     if (largest == least) {
       Arrays.fill(quants, quant, quant + GROUP, 0);
       minimum = -least;
@@ -167,8 +167,7 @@ final class GgufKEncoder {
     }
   }
 
-  private float error(
-      float[] source, int from, int[] quantised, int at, float scale, float least) {
+  private float error(float[] source, int from, int[] quantised, int at, float scale, float least) {
     float error = 0;
     for (int i = 0; i < GROUP; i++) {
       float difference = scale * quantised[at + i] + least - source[from + i];

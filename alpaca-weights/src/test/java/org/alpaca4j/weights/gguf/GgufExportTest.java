@@ -145,7 +145,9 @@ class GgufExportTest {
 
   @ParameterizedTest
   @CsvSource({
-    "Q4_K_M, Q5_0, Q8_0, Q8_0", "Q5_K_M, Q5_1, Q8_0, Q8_0", "Q6_K, Q8_0, Q8_0, Q8_0",
+    "Q4_K_M, Q5_0, Q8_0, Q8_0",
+    "Q5_K_M, Q5_1, Q8_0, Q8_0",
+    "Q6_K, Q8_0, Q8_0, Q8_0",
   })
   void fallsBackWhereRowsAreNoWholeBlocks(
       GgufQuantisation kind, GgufType query, GgufType value, GgufType head) {
