@@ -70,15 +70,65 @@ final class GgufBlocks {
     }
     float d = largest / 127f;
     float inverse = d == 0 ? 0 : 1f / d;
-    short scale = FloatCodec.floatToF16(d);
-    target[to] = (byte) scale;
-    target[to + 1] = (byte) (scale >>> 8);
+    putHalf(d, target, to);
     for (int i = 0; i < SIZE; i++) {
       float scaled = source[from + i] * inverse;
       // Math.round takes halves up; roundf takes them away from zero. |scaled| is at most 127.
       int magnitude = (int) Math.floor(Math.abs(scaled) + 0.5);
       target[to + 2 + i] = (byte) (scaled < 0 ? -magnitude : magnitude);
     }
+  }
+
+  /**
+   * Encodes 32 floats as a Q5_0 block, as {@code quantize_row_q5_0_ref} does: the weight of largest
+   * magnitude becomes -16 steps.
+   */
+  static void encodeQ50(float[] source, int from, byte[] target, int to) {
+    float largest = 0; // by magnitude, with its sign
+    for (int i = 0; i < SIZE; i++) {
+      float x = source[from + i];
+      largest = Math.abs(x) > Math.abs(largest) ? x : largest;
+    }
+    float d = largest / -16;
+    putHalf(d, target, to);
+    encodeFiveBits(source, from, 0, d == 0 ? 0 : 1 / d, 16.5f, target, to + 2);
+  }
+
+  /**
+   * Encodes 32 floats as a Q5_1 block, as {@code quantize_row_q5_1_ref} does: 31 equal steps from
+   * the least weight to the largest.
+   */
+  static void encodeQ51(float[] source, int from, byte[] target, int to) {
+    float least = source[from];
+    float largest = source[from];
+    for (int i = 1; i < SIZE; i++) {
+      least = Math.min(least, source[from + i]);
+      largest = Math.max(largest, source[from + i]);
+    }
+    float d = (largest - least) / 31;
+    putHalf(d, target, to);
+    putHalf(least, target, to + 2);
+    encodeFiveBits(source, from, least, d == 0 ? 0 : 1 / d, 0.5f, target, to + 4);
+  }
+
+  private static void encodeFiveBits(
+      float[] source, int from, float least, float perStep, float shift, byte[] target, int to) {
+    int fifthBits = 0;
+    for (int i = 0; i < HALF; i++) {
+      int low = Math.min(31, (int) ((source[from + i] - least) * perStep + shift));
+      int high = Math.min(31, (int) ((source[from + i + HALF] - least) * perStep + shift));
+      target[to + 4 + i] = (byte) (low & 0xf | (high & 0xf) << 4);
+      fifthBits |= low >>> 4 << i | high >>> 4 << (i + HALF);
+    }
+    for (int i = 0; i < 4; i++) {
+      target[to + i] = (byte) (fifthBits >>> 8 * i);
+    }
+  }
+
+  private static void putHalf(float value, byte[] target, int at) {
+    short half = FloatCodec.floatToF16(value);
+    target[at] = (byte) half;
+    target[at + 1] = (byte) (half >>> 8);
   }
 
   static float half(byte[] source, int at) {

@@ -32,7 +32,7 @@ final class GgufCodec {
 
   /** Returns whether floats can be encoded as this type. */
   static boolean encodes(GgufType type) {
-    return !type.isQuantised() || type == GgufType.Q8_0;
+    return type != GgufType.Q4_0 && type != GgufType.Q4_1;
   }
 
   /**
@@ -47,12 +47,16 @@ final class GgufCodec {
       FloatCodec.encode(plain, source, 0, count, ByteBuffer.wrap(target));
       return;
     }
-    if (type != GgufType.Q8_0) {
-      throw new IllegalArgumentException(type + " cannot be encoded");
-    }
+    GgufKEncoder encoder = new GgufKEncoder();
     int to = 0;
     for (int from = 0; from < count; from += type.blockElements()) {
-      GgufBlocks.encodeQ8(source, from, target, to);
+      switch (type) {
+        case Q5_0 -> GgufBlocks.encodeQ50(source, from, target, to);
+        case Q5_1 -> GgufBlocks.encodeQ51(source, from, target, to);
+        case Q8_0 -> GgufBlocks.encodeQ8(source, from, target, to);
+        case Q4_K, Q5_K, Q6_K -> encoder.encode(type, source, from, target, to);
+        default -> throw new IllegalArgumentException(type + " cannot be encoded");
+      }
       to += type.blockBytes();
     }
   }

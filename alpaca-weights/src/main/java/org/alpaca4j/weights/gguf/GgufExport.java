@@ -6,7 +6,6 @@ import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -32,7 +31,10 @@ import org.slf4j.LoggerFactory;
  * weights, the hyper-parameters, the tokenizer and the chat templates.
  *
  * <pre>{@code
- * GgufExport.builder(Path.of("my-model")).type(GgufType.Q8_0).build().write(Path.of("my-model.gguf"));
+ * GgufExport.builder(Path.of("my-model"))
+ *     .quantise(GgufQuantisation.Q4_K_M)
+ *     .build()
+ *     .write(Path.of("my-model.gguf"));
  * }</pre>
  *
  * <p>Families: those of {@link ModelConfig} that llama.cpp has, which is all but OPT, GPT-J and the
@@ -47,8 +49,12 @@ import org.slf4j.LoggerFactory;
 public final class GgufExport {
   private static final Logger LOG = LoggerFactory.getLogger(GgufExport.class);
 
+  private static final List<GgufType> TYPES =
+      List.of(GgufType.F32, GgufType.F16, GgufType.BF16, GgufType.Q8_0);
+
   private final Path folder;
   private final @Nullable GgufType type;
+  private final @Nullable GgufQuantisation quantisation;
   private final @Nullable String name;
   private final @Nullable String preTokenizer;
   private final boolean embedTokenizerJson;
@@ -58,6 +64,7 @@ public final class GgufExport {
   private GgufExport(Builder builder) {
     this.folder = builder.folder;
     this.type = builder.type;
+    this.quantisation = builder.quantisation;
     this.name = builder.name;
     this.preTokenizer = builder.preTokenizer;
     this.embedTokenizerJson = builder.embedTokenizerJson;
@@ -78,6 +85,7 @@ public final class GgufExport {
   public static final class Builder {
     private final Path folder;
     private @Nullable GgufType type;
+    private @Nullable GgufQuantisation quantisation;
     private @Nullable String name;
     private @Nullable String preTokenizer;
     private boolean embedTokenizerJson = true;
@@ -89,11 +97,20 @@ public final class GgufExport {
     }
 
     /**
-     * Sets the type of the matrices: F32, F16, BF16 or Q8_0; default as stored. A matrix whose rows
-     * are not whole blocks of Q8_0 becomes F16.
+     * Sets one type for all matrices: F32, F16, BF16 or Q8_0; default as stored. A matrix whose
+     * rows are not whole blocks of Q8_0 becomes F16.
      */
     public Builder type(GgufType value) {
       type = Objects.requireNonNull(value);
+      return this;
+    }
+
+    /**
+     * Quantises as llama.cpp's own quantiser does, which gives each matrix a type of its own;
+     * default: {@link #type} alone decides.
+     */
+    public Builder quantise(GgufQuantisation value) {
+      quantisation = Objects.requireNonNull(value);
       return this;
     }
 
@@ -138,12 +155,22 @@ public final class GgufExport {
     /**
      * Returns the export.
      *
-     * @throws IllegalArgumentException if the type cannot be written or threads is not positive
+     * @throws IllegalArgumentException if the type is none for all matrices, type and quantise are
+     *     both set, or threads is not positive
      */
     public GgufExport build() {
-      if (type != null && !GgufCodec.encodes(type)) {
-        List<GgufType> can = Arrays.stream(GgufType.values()).filter(GgufCodec::encodes).toList();
-        throw new IllegalArgumentException("type " + type + " cannot be written; choose of " + can);
+      if (type != null && quantisation != null) {
+        throw new IllegalArgumentException(
+            "type " + type + " and quantise " + quantisation + " exclude each other; set one");
+      }
+      if (type != null && !TYPES.contains(type)) {
+        throw new IllegalArgumentException(
+            "type "
+                + type
+                + " cannot be written for all matrices; choose of "
+                + TYPES
+                + ", or quantise(...) of "
+                + List.of(GgufQuantisation.values()));
       }
       if (threads < 1) {
         throw new IllegalArgumentException("threads is " + threads + ", but must be 1 or more");
@@ -171,7 +198,7 @@ public final class GgufExport {
       List<GgufTensor> tensors = new ArrayList<>();
       for (GgufLayout.Entry entry : GgufLayout.of(config)) {
         for (GgufLayout.Part part : entry.parts()) {
-          TensorCopy copy = copy(checkpoint, entry, part);
+          TensorCopy copy = copy(checkpoint, config, entry, part);
           copies.put(part.name(), copy);
           tensors.add(GgufTensor.of(part.name(), copy.to(), part.shape()));
         }
@@ -209,7 +236,8 @@ public final class GgufExport {
     }
   }
 
-  private TensorCopy copy(Checkpoint checkpoint, GgufLayout.Entry entry, GgufLayout.Part part) {
+  private TensorCopy copy(
+      Checkpoint checkpoint, ModelConfig config, GgufLayout.Entry entry, GgufLayout.Part part) {
     List<TensorCopy.Source> sources = new ArrayList<>();
     for (FileTensor file : entry.files()) {
       TensorInfo stored = checkpoint.tensor(file.name());
@@ -219,12 +247,16 @@ public final class GgufExport {
               stored.elements(),
               (offset, bytes) -> checkpoint.readBytes(file.name(), bytes, offset)));
     }
-    return entry.export(part, sources, typeOf(part, sources.get(0).type()));
+    return entry.export(part, sources, typeOf(config, part, sources.get(0).type()));
   }
 
-  private GgufType typeOf(GgufLayout.Part part, GgufType stored) {
+  private GgufType typeOf(ModelConfig config, GgufLayout.Part part, GgufType stored) {
     if (part.needsF32()) {
       return GgufType.F32;
+    }
+    if (quantisation != null) {
+      return quantisation.typeOf(
+          GgufArchitecture.of(config), Internals.description(config), part.name(), part.shape());
     }
     GgufType wanted = type == null ? stored : type;
     if (part.shape().get(part.shape().size() - 1) % wanted.blockElements() != 0) {
@@ -246,13 +278,14 @@ public final class GgufExport {
     for (GgufTensor tensor : tensors) {
       largest = tensor.elements() > largest.elements() ? tensor : largest;
     }
+    int fileType = quantisation == null ? largest.type().fileType() : quantisation.fileType();
     Map<String, GgufValue> metadata = new LinkedHashMap<>();
     metadata.put("general.architecture", GgufValue.of(GgufArchitecture.of(config).ggufName()));
     metadata.put("general.type", GgufValue.of("model"));
     metadata.put(
         "general.name", GgufValue.of(name == null ? String.valueOf(folder.getFileName()) : name));
     metadata.put("general.size_label", GgufValue.of(sizeLabel(elements)));
-    metadata.put("general.file_type", GgufValue.uint32(largest.type().fileType()));
+    metadata.put("general.file_type", GgufValue.uint32(fileType));
     metadata.put("general.quantization_version", GgufValue.uint32(2));
     metadata.putAll(hyperparameters);
     metadata.putAll(

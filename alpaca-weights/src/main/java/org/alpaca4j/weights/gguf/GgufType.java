@@ -19,17 +19,26 @@ public enum GgufType {
   Q4_0(2, 32, 18, 2),
   /** 4 bits per weight, one scale and one minimum for 32. */
   Q4_1(3, 32, 20, 3),
-  /** 5 bits per weight, one scale for 32. */
+  /** 5 bits per weight, one scale for 32. Written by {@link GgufQuantisation}. */
   Q5_0(6, 32, 22, 8),
-  /** 5 bits per weight, one scale and one minimum for 32. */
+  /** 5 bits per weight, one scale and one minimum for 32. Written by {@link GgufQuantisation}. */
   Q5_1(7, 32, 24, 9),
   /** 8 bits per weight, one scale for 32. Written by {@link GgufExport}. */
   Q8_0(8, 32, 34, 7),
-  /** 4 bits per weight, 6-bit scales and minima for 32, two scales of these for 256. */
+  /**
+   * 4 bits per weight, 6-bit scales and minima for 32, two scales of these for 256. Written by
+   * {@link GgufQuantisation}.
+   */
   Q4_K(12, 256, 144, 15),
-  /** 5 bits per weight, 6-bit scales and minima for 32, two scales of these for 256. */
+  /**
+   * 5 bits per weight, 6-bit scales and minima for 32, two scales of these for 256. Written by
+   * {@link GgufQuantisation}.
+   */
   Q5_K(13, 256, 176, 17),
-  /** 6 bits per weight, 8-bit scales for 16, one scale of these for 256. */
+  /**
+   * 6 bits per weight, 8-bit scales for 16, one scale of these for 256. Written by {@link
+   * GgufQuantisation}.
+   */
   Q6_K(14, 256, 210, 18),
   /** bfloat16: the upper half of an IEEE single. Written by {@link GgufExport}. */
   BF16(30, 1, 2, 32);

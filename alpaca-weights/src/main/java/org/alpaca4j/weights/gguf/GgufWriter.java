@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.AlpacaException;
@@ -27,6 +28,9 @@ final class GgufWriter {
   private static final int MAGIC = 0x46554747; // "GGUF"
   private static final int VERSION = 3;
   private static final int ALIGNMENT = 32;
+
+  private static final Comparator<GgufTensor> LARGEST_FIRST =
+      Comparator.comparingLong(GgufTensor::byteLength).reversed();
 
   private final Path target;
   private final byte[] header;
@@ -99,7 +103,7 @@ final class GgufWriter {
     try {
       ParallelTasks.forEach(
           threads,
-          tensors,
+          tensors.stream().sorted(LARGEST_FIRST).toList(), // so that no thread ends on a large one
           tensor -> {
             Part part = new Part(channel, tensor);
             source.write(tensor, part);

@@ -248,11 +248,13 @@ record TensorCopy(
     }
   }
 
-  /** F16, in which Q8_0 has its scales, cannot hold what F32 and BF16 can. */
+  /** F16, in which blocks have their scales and minima, cannot hold what F32 and BF16 can. */
   private void requireRange(float[] values, int count) {
     float limit =
         switch (to) {
-          case F16 -> FloatCodec.overflowFrom(DType.F16);
+          case F16, Q5_1 -> FloatCodec.overflowFrom(DType.F16);
+          case Q5_0 -> FloatCodec.overflowFrom(DType.F16) * 16;
+          case Q4_K, Q5_K, Q6_K -> FloatCodec.overflowFrom(DType.F16) * 63;
           case Q8_0 -> FloatCodec.overflowFrom(DType.F16) * 127;
           default -> Float.POSITIVE_INFINITY;
         };

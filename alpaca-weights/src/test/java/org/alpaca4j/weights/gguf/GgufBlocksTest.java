@@ -8,10 +8,15 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Golden blocks: {@code gguf-blocks.txt} was made with the Python package gguf. */
+/**
+ * Golden blocks: {@code gguf-blocks.txt} was made with the Python package gguf, {@code
+ * gguf-encoded.txt} with llama.cpp's own library.
+ */
 class GgufBlocksTest {
   record Golden(String type, byte[] block, float[] values) {
     @Override
@@ -21,15 +26,19 @@ class GgufBlocksTest {
   }
 
   static List<Golden> decoded() throws IOException {
-    return golden().stream().filter(g -> !g.type.equals("Q8_0_ENCODED")).toList();
+    return golden("gguf-blocks.txt").stream().filter(g -> !g.type.equals("Q8_0_ENCODED")).toList();
   }
 
   static List<Golden> encoded() throws IOException {
-    return golden().stream().filter(g -> g.type.equals("Q8_0_ENCODED")).toList();
+    return golden("gguf-blocks.txt").stream().filter(g -> g.type.equals("Q8_0_ENCODED")).toList();
   }
 
-  private static List<Golden> golden() throws IOException {
-    try (InputStream in = GgufBlocksTest.class.getResourceAsStream("gguf-blocks.txt")) {
+  static List<Golden> encodedByLlamaCpp() throws IOException {
+    return golden("gguf-encoded.txt");
+  }
+
+  private static List<Golden> golden(String file) throws IOException {
+    try (InputStream in = GgufBlocksTest.class.getResourceAsStream(file)) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8)
           .lines()
           .filter(line -> !line.startsWith("#"))
@@ -65,5 +74,44 @@ class GgufBlocksTest {
     GgufCodec.encode(GgufType.Q8_0, golden.values, block, 32);
 
     assertThat(block).isEqualTo(golden.block);
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodedByLlamaCpp")
+  void encodesAsLlamaCpp(Golden golden) {
+    GgufType type = GgufType.valueOf(golden.type);
+    byte[] block = new byte[type.blockBytes()];
+
+    GgufCodec.encode(type, golden.values, block, golden.values.length);
+
+    assertThat(block).isEqualTo(golden.block);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"})
+  void encodingErrsByLessThanItsBitsAllow(GgufType type) {
+    Random random = new Random(11);
+    float[] values = new float[64 * 256];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    byte[] blocks = new byte[(int) type.bytes(values.length)];
+    float[] decoded = new float[values.length];
+
+    GgufCodec.encode(type, values, blocks, values.length);
+    GgufCodec.decode(type, blocks, decoded, values.length);
+
+    double squares = 0;
+    for (int i = 0; i < values.length; i++) {
+      squares += Math.pow(decoded[i] - values[i], 2);
+    }
+    double expected =
+        switch (type) {
+          case Q8_0 -> 0.006;
+          case Q6_K -> 0.02;
+          case Q4_K -> 0.08;
+          default -> 0.045;
+        };
+    assertThat(Math.sqrt(squares / values.length)).isBetween(expected / 3, expected);
   }
 }

@@ -9,6 +9,8 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
@@ -18,6 +20,8 @@ import org.alpaca4j.core.RopeScaling;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class GgufExportTest {
   @TempDir Path folder;
@@ -100,6 +104,82 @@ class GgufExportTest {
       assertThat(file.tensor("blk.0.ffn_down.weight").type()).isEqualTo(GgufType.F16);
       assertThat(file.tensor("blk.0.ffn_up.weight").type()).isEqualTo(GgufType.Q8_0);
     }
+  }
+
+  @Test
+  void mixesTypesAsLlamaCppDoes() {
+    Path source = model(wide("llama", 8));
+    Path file = folder.resolve("model.gguf");
+
+    GgufExport.builder(source).quantise(GgufQuantisation.Q4_K_M).build().write(file);
+
+    try (GgufFile written = GgufFile.open(file)) {
+      Function<String, List<GgufType>> types =
+          role ->
+              IntStream.range(0, 8)
+                  .mapToObj(layer -> written.tensor("blk." + layer + "." + role).type())
+                  .toList();
+      GgufType q4 = GgufType.Q4_K;
+      GgufType q6 = GgufType.Q6_K;
+      assertThat(types.apply("attn_v.weight")).containsExactly(q6, q4, q4, q6, q4, q4, q6, q6);
+      assertThat(types.apply("ffn_down.weight")).containsExactly(q6, q4, q4, q6, q4, q4, q6, q6);
+      assertThat(types.apply("attn_q.weight")).containsOnly(q4);
+      assertThat(types.apply("attn_norm.weight")).containsOnly(GgufType.F32);
+      assertThat(written.tensor("token_embd.weight").type()).isEqualTo(q4);
+      assertThat(written.tensor("output.weight").type()).isEqualTo(q6);
+      assertThat(written.metadata().integer("general.file_type")).contains(15);
+    }
+  }
+
+  @Test
+  void givesATiedEmbeddingTheTypeOfTheHead() {
+    Path source = model(wide("qwen2", 1).tieWordEmbeddings(true));
+    Path file = folder.resolve("model.gguf");
+
+    GgufExport.builder(source).quantise(GgufQuantisation.Q5_K_M).build().write(file);
+
+    try (GgufFile written = GgufFile.open(file)) {
+      assertThat(written.tensor("token_embd.weight").type()).isEqualTo(GgufType.Q6_K);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "Q4_K_M, Q5_0, Q8_0, Q8_0",
+    "Q5_K_M, Q5_1, Q8_0, Q8_0",
+    "Q6_K, Q8_0, Q8_0, Q8_0",
+  })
+  void fallsBackWhereRowsAreNoWholeBlocks(
+      GgufQuantisation kind, GgufType query, GgufType value, GgufType head) {
+    Path source = model(TinyModel.config("llama").intermediateSize(80));
+    Path file = folder.resolve("model.gguf");
+
+    GgufExport.builder(source).quantise(kind).build().write(file);
+
+    try (GgufFile written = GgufFile.open(file)) {
+      assertThat(written.tensor("blk.0.attn_q.weight").type()).isEqualTo(query);
+      assertThat(written.tensor("blk.1.attn_v.weight").type()).isEqualTo(value);
+      assertThat(written.tensor("output.weight").type()).isEqualTo(head);
+      assertThat(written.tensor("blk.0.ffn_down.weight").type()).isEqualTo(GgufType.F16);
+    }
+  }
+
+  @Test
+  void refusesOneTypeAndAMixtureAtOnce() {
+    GgufExport.Builder both =
+        GgufExport.builder(folder).type(GgufType.F16).quantise(GgufQuantisation.Q6_K);
+
+    assertThatThrownBy(both::build)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("type F16 and quantise Q6_K exclude each other");
+  }
+
+  private static ModelConfig.Builder wide(String family, int layers) {
+    return TinyModel.config(family)
+        .hiddenSize(256)
+        .intermediateSize(512)
+        .headDim(64)
+        .numHiddenLayers(layers);
   }
 
   @Test
