@@ -52,9 +52,14 @@ final class AttentionKernels {
     return device.getDeviceType().equals(Device.Type.GPU) ? WITH : WITHOUT;
   }
 
+  /** Returns whether the device has such kernels, tried or not. */
+  boolean mayBeUsable() {
+    return file(device).equals(WITH);
+  }
+
   /** Returns whether the kernels may be used for activations of a dtype. */
   synchronized boolean areUsable(DType dtype) {
-    if (file(device).equals(WITHOUT)) {
+    if (!mayBeUsable()) {
       return false;
     }
     return usable.computeIfAbsent(dtype, this::agree);

@@ -182,9 +182,7 @@ public final class Decoder implements AutoCloseable {
    * once that they begin with alike.
    */
   public long longestShared() {
-    boolean always =
-        description.rotaries().stream().noneMatch(rotary -> rotary.scaling().dependsOnLength());
-    return always ? longestShared : 0;
+    return packer.longestShared();
   }
 
   /**

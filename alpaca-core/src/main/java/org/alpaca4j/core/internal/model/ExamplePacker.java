@@ -96,6 +96,16 @@ final class ExamplePacker {
         tree.tokenOf());
   }
 
+  /** See {@link Decoder#longestShared}. */
+  long longestShared() {
+    boolean always =
+        sequential
+            && !kernels.mayBeUsable()
+            && description.rotaries().stream()
+                .noneMatch(rotary -> rotary.scaling().dependsOnLength());
+    return always ? longestShared : 0;
+  }
+
   private List<SequencePositions> numbered(int[] ids, int[] lengths) {
     List<SequencePositions> numbered = new ArrayList<>();
     int start = 0;
