@@ -13,8 +13,8 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.alpaca4j.core.internal.JsonProblem;
 import java.util.Set;
+import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
 /**

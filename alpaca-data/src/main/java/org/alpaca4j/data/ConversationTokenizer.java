@@ -237,7 +237,7 @@ final class ConversationTokenizer {
       first--;
     }
     int from = first <= 0 ? 0 : prompt.offsetByCodePoints(0, encoding.starts()[first]);
-    int[] alone = tokenizer.encodeIds(prompt.substring(from), false);
+    int[] alone = tokenizer.encodePromptIds(prompt.substring(from));
     return Arrays.equals(
         alone, 0, alone.length, encoding.ids(), Math.max(0, first), Math.max(0, border));
   }
@@ -261,10 +261,10 @@ final class ConversationTokenizer {
 
   /** Tokenises a text without the space that SentencePiece puts before the first word of one. */
   private int[] continuation(String said) {
-    Encoding encoding = tokenizer.encode("\n" + said, false);
+    Encoding encoding = tokenizer.encodePrompt("\n" + said);
     int from = token(encoding, "\n" + said, 1);
     return from < 0
-        ? tokenizer.encodeIds(said, false)
+        ? tokenizer.encodePromptIds(said)
         : Arrays.copyOfRange(encoding.ids(), from, encoding.size());
   }
 

@@ -30,9 +30,9 @@ class DatasetOptionTraceTest {
   private static final Path TOKENIZER =
       Path.of("../alpaca-core/src/test/resources/byte-level-tokenizer");
 
-  /** Where records come from and tokens go to, which tests of files look at. */
+  /** Where records come from and tokens go to, and damaged records: tests of files look at that. */
   private static final Set<String> ELSEWHERE =
-      Set.of("tokenizer", "json", "jsonl", "file", "source", "records", "cache");
+      Set.of("tokenizer", "json", "jsonl", "file", "source", "records", "cache", "onBadRecord");
 
   private final Tokenizer plain = Tokenizer.load(TOKENIZER);
   private final Tokenizer tokenizer = plain.withMissingSpecialTokens().tokenizer();
@@ -87,6 +87,7 @@ class DatasetOptionTraceTest {
                         + "{% if add_generation_prompt %}assistant: {% endif %}")));
     options.put("chatMl", b -> b.chatMl(ChatMlPreprocessor.LabelMask.CONTENT_ONLY));
     options.put("turns", b -> b.turns(SupervisedDataset.Turns.LAST));
+    options.put("thinking", b -> b.thinking(SupervisedDataset.Thinking.DROP));
     options.put("maxLength", b -> b.maxLength(50));
     options.put("onFullyMasked", b -> b.maxLength(20).onFullyMasked(OnFullyMasked.KEEP));
     options.put("onTooLong", b -> b.maxLength(50).onTooLong(OnTooLong.DROP_TURNS));
@@ -104,7 +105,7 @@ class DatasetOptionTraceTest {
                             ChatMessage.user("a"),
                             ChatMessage.assistant("b<|im_end|>"),
                             ChatMessage.user("c"),
-                            ChatMessage.assistant("d")),
+                            ChatMessage.assistant("<think>x</think>d")),
                         Conversation.of(
                             ChatMessage.user("a longer one"), ChatMessage.assistant("e")),
                         Conversation.of(ChatMessage.user(""), ChatMessage.assistant("f")))),

@@ -33,7 +33,9 @@ final class AttentionKernels {
 
   static final String WITHOUT = "attention_segments.py";
 
-  /** Largest difference from products in fp32, relative: a few units in the last place of 16 bits. */
+  /**
+   * Largest difference from products in fp32, relative: a few units in the last place of 16 bits.
+   */
   private static final double TOLERANCE_16 = 3e-2;
 
   private static final double TOLERANCE_32 = 1e-3;

@@ -344,7 +344,9 @@ final class CachedDecoder implements IncrementalDecoder {
                     scope,
                     "biased_mask",
                     all,
-                    decoder.encodings().biases(step, step.create(positions, new Shape(rows, capacity))),
+                    decoder
+                        .encodings()
+                        .biases(step, step.create(positions, new Shape(rows, capacity))),
                     step.create(new long[] {kvHeads}).toDevice(Device.cpu(), false))
                 .singletonOrThrow();
       }

@@ -34,8 +34,7 @@ final class PositionEncodings implements AutoCloseable {
   PositionEncodings(DecoderDescription description, Device device, Map<String, Object> constants) {
     this.description = description;
     program =
-        TorchProgram.load(
-            device, PositionEncodings.class, constants, "positions.py", "packing.py");
+        TorchProgram.load(device, PositionEncodings.class, constants, "positions.py", "packing.py");
     manager = NDManager.newBaseManager(device, Torch.ENGINE);
     DecoderDescription.Attention attention = description.layers().get(0).attention();
     Alibi alibi = attention.alibi();
@@ -91,8 +90,7 @@ final class PositionEncodings implements AutoCloseable {
       int[] rotaryLengths,
       NDArray like) {
     boolean alike = areAlike(rotaryLengths);
-    Tables tables =
-        new Tables(new NDArray[frequencies.length], new NDArray[frequencies.length]);
+    Tables tables = new Tables(new NDArray[frequencies.length], new NDArray[frequencies.length]);
     for (int i = 0; i < frequencies.length; i++) {
       boolean block = description.rotaries().get(i).blockPositions();
       NDList pair =

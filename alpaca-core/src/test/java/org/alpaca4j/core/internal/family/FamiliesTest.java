@@ -401,7 +401,10 @@ class FamiliesTest {
   void familiesWithoutGroupedQueriesIgnoreNumKeyValueHeads() {
     for (String family : List.of("gpt2", "bloom")) {
       DecoderDescription decoder =
-          describe(family, "\"n_embd\": 32, \"n_embed\": 32, \"n_head\": 4", "\"num_key_value_heads\": 2");
+          describe(
+              family,
+              "\"n_embd\": 32, \"n_embed\": 32, \"n_head\": 4",
+              "\"num_key_value_heads\": 2");
       assertThat(decoder.layers().get(0).attention().kvHeads()).as(family).isEqualTo(4);
     }
   }

@@ -66,10 +66,14 @@ class AttentionKernelsTest {
             Device.cpu(),
             "kernels",
             Map.of(
-                "cpu_kernel", false,
-                "longest_by_products", 0L,
-                "block", 3L,
-                "packed", TorchProgram.State.PACKED_MATRICES),
+                "cpu_kernel",
+                false,
+                "longest_by_products",
+                0L,
+                "block",
+                3L,
+                "packed",
+                TorchProgram.State.PACKED_MATRICES),
             texts())
         .close();
   }

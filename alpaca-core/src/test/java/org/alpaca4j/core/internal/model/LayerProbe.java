@@ -89,7 +89,8 @@ final class LayerProbe implements AutoCloseable {
     for (String block : DecoderProgram.BLOCKS) {
       texts.add(TorchProgram.read(DecoderProgram.class, block));
     }
-    for (String file : List.of(AttentionKernels.WITHOUT, "loss.py", "decoder.py", "packing.py", "probe.py")) {
+    for (String file :
+        List.of(AttentionKernels.WITHOUT, "loss.py", "decoder.py", "packing.py", "probe.py")) {
       texts.add(TorchProgram.read(DecoderProgram.class, file));
     }
     texts.add("# methods\n" + text.layerText(true, true));

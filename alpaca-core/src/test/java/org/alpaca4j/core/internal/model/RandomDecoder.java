@@ -392,9 +392,7 @@ final class RandomDecoder {
             headNorm,
             java.util.stream.IntStream.range(0, turns.size()).boxed().toList(),
             alibi,
-            prefix == 0
-                ? null
-                : Weight.of("prefix", 2L * prefix, (long) kvHeads * headDim));
+            prefix == 0 ? null : Weight.of("prefix", 2L * prefix, (long) kvHeads * headDim));
     Layer layer =
         new Layer(attention, around("attention", before), mlp(), around("mlp", mlpNorm), parallel);
     Weight tokens = Weight.of("tokens.weight", vocab, hidden);
