@@ -44,6 +44,8 @@ final class AnswerRenderer {
   private final ChatTemplate template;
   private final List<String> specialTokens;
   private final boolean switchesThinking;
+  private volatile boolean switchedOff;
+  private volatile boolean thoughts;
   private final Supplier<String> restWithoutTools = Suppliers.memoize(() -> rest(List.of()));
 
   /**
@@ -79,16 +81,32 @@ final class AnswerRenderer {
                   new Answer(prompt, ended(conversation, answered.substring(prompt.length()))));
     }
     String prompt = prompt(conversation, index, null);
-    if (switchesThinking
-        && answered.startsWith(prompt)
-        && Reasoning.of(conversation.messages().get(index)).isEmpty()) {
+    boolean silent = Reasoning.of(conversation.messages().get(index)).isEmpty();
+    thoughts |= !silent;
+    if (switchesThinking && silent && answered.startsWith(prompt)) {
       String withoutThinking = prompt(conversation, index, false);
       if (withoutThinking.startsWith(prompt) && answered.startsWith(withoutThinking)) {
+        switchedOff = true;
         prompt = withoutThinking;
       }
     }
     int begin = begin(conversation, index, prompt, answered);
     return Optional.of(new Answer(prompt, ended(conversation, answered.substring(begin))));
+  }
+
+  /** Returns whether answers were asked for with thinking switched off, and none had thoughts. */
+  boolean withoutThinking() {
+    return switchedOff && !thoughts;
+  }
+
+  /** Returns a template that thinks only if it is told to: its switch is off where nobody sets it. */
+  static ChatTemplate withoutThinking(ChatTemplate template) {
+    String off =
+        "{%%- if %1$s is not defined %%}{%% set %1$s = false %%}{%% endif -%%}"
+            .formatted(THINKING_SWITCH);
+    return template.source().startsWith(off)
+        ? template
+        : ChatTemplate.of(off + template.source(), template.specialTokens());
   }
 
   /** Where the answer begins in the rendering that ends with it. */

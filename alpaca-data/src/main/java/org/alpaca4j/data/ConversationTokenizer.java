@@ -53,6 +53,11 @@ final class ConversationTokenizer {
     this.renderer = new AnswerRenderer(template, specialTokens);
   }
 
+  /** See {@link ExampleMaker#withoutThinking}. */
+  boolean withoutThinking() {
+    return renderer.withoutThinking();
+  }
+
   SupervisedExample example(Conversation given) {
     Conversation conversation = Reasoning.kept(given, thinking);
     ChatTemplate.Rendered whole = renderer.render(conversation, conversation.messages().size());

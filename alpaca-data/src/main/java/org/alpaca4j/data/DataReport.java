@@ -24,6 +24,8 @@ import java.util.List;
  *     of a field is named like {@code conversations[].id}
  * @param specialTokensAsText records with the text of a special token in their own texts, where it
  *     was taken for text: {@link SupervisedDataset.Builder#splitSpecialTokens}
+ * @param withoutThinking whether the chat template was asked with its thinking switched off ({@code
+ *     enable_thinking}), since no answer has thoughts; a model trained so is asked so
  */
 public record DataReport(
     int records,
@@ -37,7 +39,8 @@ public record DataReport(
     List<Integer> tooLong,
     List<BadRecord> badRecords,
     List<String> unusedFields,
-    int specialTokensAsText) {
+    int specialTokensAsText,
+    boolean withoutThinking) {
 
   /** Copies the lists. */
   public DataReport {

@@ -114,7 +114,8 @@ final class DatasetAssembler<R> {
             tooLong,
             bad,
             readingLog.unusedFields(),
-            maker.specialTokensAsText());
+            maker.specialTokensAsText(),
+            maker.withoutThinking());
     log.info(
         "{}: {} examples, {} tokens, {} % supervised",
         origin, examples, tokens, Math.round(1000 * report.supervisedShare()) / 10.0);

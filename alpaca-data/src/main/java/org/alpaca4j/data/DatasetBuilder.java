@@ -48,7 +48,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
   abstract ExampleMaker<R> maker(Tokenizer tokenizer, DatasetAssembler.Options options);
 
   /** Returns the form in which the prompts ask. */
-  abstract PromptForm promptForm(Tokenizer tokenizer);
+  abstract PromptForm promptForm(Tokenizer tokenizer, DataReport report);
 
   /** Returns a record in whose texts no special token is one; the very same if none is there. */
   abstract R withoutSpecialTokens(R record, Tokenizer tokenizer);
@@ -220,15 +220,14 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
         splitSpecialTokens
             ? new TextOnlyMaker<>(own, record -> withoutSpecialTokens(record, used))
             : own;
-    PromptForm form = promptForm(used);
+    SupervisedDataset dataset;
     if (cache == null) {
-      return assemble(from, maker, options, PageSink.inMemory()).askedBy(form);
+      dataset = assemble(from, maker, options, PageSink.inMemory());
+    } else {
+      TokenCache tokens = new TokenCache(cache, key(used, from));
+      dataset = tokens.open().orElseGet(() -> assemble(from, maker, options, tokens.writer()));
     }
-    TokenCache tokens = new TokenCache(cache, key(used, from));
-    return tokens
-        .open()
-        .orElseGet(() -> assemble(from, maker, options, tokens.writer()))
-        .askedBy(form);
+    return dataset.askedBy(promptForm(used, dataset.report()));
   }
 
   private SupervisedDataset assemble(

@@ -11,6 +11,11 @@ interface ExampleMaker<R> {
     return 0;
   }
 
+  /** Returns whether answers so far were asked for with thinking switched off, and none has thoughts. */
+  default boolean withoutThinking() {
+    return false;
+  }
+
   /** What was taken away from an example that was too long. */
   enum Cut {
     /** Nothing. */

@@ -85,7 +85,7 @@ public final class SupervisedDataset {
 
   /** Which of the assistant's messages in a conversation are learnt. */
   public enum Turns {
-    /** All but those with {@code "weight": 0}. */
+    /** All but those with {@code "weight": 0}; other weights than 0 and 1 are refused. */
     ALL,
     /** The last one, unless it has {@code "weight": 0}. */
     LAST;
@@ -97,14 +97,29 @@ public final class SupervisedDataset {
       for (int i = messages.size() - 1; i >= 0; i--) {
         ChatMessage message = messages.get(i);
         if (message.role().equals("assistant")) {
-          boolean weightless =
-              message.extra().get(Conversation.WEIGHT) instanceof Number weight
-                  && weight.doubleValue() == 0;
-          skipped.set(i, weightless || (this == LAST && later));
+          skipped.set(i, weight(message, i) == 0 || (this == LAST && later));
           later = true;
         }
       }
       return skipped;
+    }
+
+    /** A part of a weight would be taken for the whole by the loss, so it is refused. */
+    private static double weight(ChatMessage message, int index) {
+      double weight =
+          message.extra().get(Conversation.WEIGHT) instanceof Number number
+              ? number.doubleValue()
+              : 1;
+      if (weight != 0 && weight != 1) {
+        throw new DataException(
+            "messages["
+                + index
+                + "] has the weight "
+                + weight
+                + ", but an answer is learnt (1) or not (0); give such answers 0 or 1, or repeat the"
+                + " record");
+      }
+      return weight;
     }
   }
 
@@ -286,7 +301,8 @@ public final class SupervisedDataset {
             List.of(),
             List.of(),
             List.of(),
-            0),
+            0,
+            report.withoutThinking()),
         promptForm);
   }
 
@@ -399,7 +415,7 @@ public final class SupervisedDataset {
     }
 
     @Override
-    PromptForm promptForm(Tokenizer tokenizer) {
+    PromptForm promptForm(Tokenizer tokenizer, DataReport report) {
       return template;
     }
 
@@ -547,8 +563,12 @@ public final class SupervisedDataset {
     }
 
     @Override
-    PromptForm promptForm(Tokenizer tokenizer) {
-      return chatMl != null ? ChatMlPreprocessor.TEMPLATE : template(tokenizer);
+    PromptForm promptForm(Tokenizer tokenizer, DataReport report) {
+      if (chatMl != null) {
+        return ChatMlPreprocessor.TEMPLATE;
+      }
+      ChatTemplate template = template(tokenizer);
+      return report.withoutThinking() ? AnswerRenderer.withoutThinking(template) : template;
     }
 
     @Override
@@ -562,23 +582,20 @@ public final class SupervisedDataset {
     @Override
     ExampleMaker<Conversation> maker(Tokenizer tokenizer, DatasetAssembler.Options options) {
       refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose DROP_TURNS");
-      Function<Conversation, SupervisedExample> examples = examples(tokenizer);
-      if (options.onTooLong() == OnTooLong.DROP_TURNS) {
-        return conversation ->
-            Truncation.withoutOldTurns(conversation, examples, options.maxLength());
-      }
-      return conversation -> ExampleMaker.Made.whole(examples.apply(conversation));
-    }
-
-    private Function<Conversation, SupervisedExample> examples(Tokenizer tokenizer) {
-      Turns learnt = turns;
-      Thinking kept = thinking;
       if (chatMl != null) {
+        Turns learnt = turns;
+        Thinking kept = thinking;
         ChatMlPreprocessor preprocessor = ChatMlPreprocessor.of(tokenizer, chatMl);
-        return conversation ->
-            preprocessor.example(Reasoning.kept(conversation, kept).messages(), learnt);
+        return ConversationMaker.of(
+            conversation ->
+                preprocessor.example(Reasoning.kept(conversation, kept).messages(), learnt),
+            () -> false,
+            options);
       }
-      return new ConversationTokenizer(tokenizer, template(tokenizer), learnt, kept)::example;
+      ConversationTokenizer conversations =
+          new ConversationTokenizer(tokenizer, template(tokenizer), turns, thinking);
+      return ConversationMaker.of(
+          conversations::example, conversations::withoutThinking, options);
     }
 
     private ChatTemplate template(Tokenizer tokenizer) {
@@ -655,7 +672,7 @@ public final class SupervisedDataset {
     }
 
     @Override
-    PromptForm promptForm(Tokenizer tokenizer) {
+    PromptForm promptForm(Tokenizer tokenizer, DataReport report) {
       return prompt.template();
     }
 

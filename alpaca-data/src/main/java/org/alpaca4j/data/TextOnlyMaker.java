@@ -32,4 +32,9 @@ final class TextOnlyMaker<R> implements ExampleMaker<R> {
   public int specialTokensAsText() {
     return records.get();
   }
+
+  @Override
+  public boolean withoutThinking() {
+    return maker.withoutThinking();
+  }
 }

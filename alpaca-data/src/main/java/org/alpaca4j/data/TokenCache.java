@@ -34,7 +34,7 @@ final class TokenCache {
   private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
 
   /** A file of another layout has another magic, and so is made anew. */
-  private static final long MAGIC = 0x3430_6b6f_744a_3441L; // A4Jtok04
+  private static final long MAGIC = 0x3530_6b6f_744a_3441L; // A4Jtok05
 
   private static final int KEY_BYTES = 32;
   private static final int HEADER_BYTES = 8 + KEY_BYTES;
@@ -157,7 +157,8 @@ final class TokenCache {
         integers(footer),
         badRecords(footer),
         texts(footer),
-        footer.getInt());
+        footer.getInt(),
+        footer.getInt() != 0);
   }
 
   private static List<Integer> integers(ByteBuffer footer) {
@@ -226,7 +227,7 @@ final class TokenCache {
   }
 
   private static ByteBuffer footer(List<long[]> pages, DataReport report) {
-    int lists = report.fullyMasked().size() + report.tooLong().size() + 1;
+    int lists = report.fullyMasked().size() + report.tooLong().size() + 2;
     byte[] words = words(report);
     ByteBuffer footer =
         ByteBuffer.allocate(4 + 12 * pages.size() + 44 + 4 * lists + words.length)
@@ -245,7 +246,11 @@ final class TokenCache {
     report.fullyMasked().forEach(footer::putInt);
     footer.putInt(report.tooLong().size());
     report.tooLong().forEach(footer::putInt);
-    return footer.put(words).putInt(report.specialTokensAsText()).flip();
+    return footer
+        .put(words)
+        .putInt(report.specialTokensAsText())
+        .putInt(report.withoutThinking() ? 1 : 0)
+        .flip();
   }
 
   /** Returns a sink that writes the file; it appears when the sink is finished. */

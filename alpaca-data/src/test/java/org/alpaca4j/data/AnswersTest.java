@@ -1,9 +1,11 @@
 package org.alpaca4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.entry;
 
 import com.google.common.primitives.Ints;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +20,7 @@ import org.alpaca4j.data.SupervisedDataset.Turns;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Templates of the usual kinds: what is learnt, behind which prompt. */
 class AnswersTest {
@@ -150,6 +153,38 @@ class AnswersTest {
         .containsExactly(entry(prompt(QWEN3, oneTurn, 1) + BLOCK, "Paris.<|im_end|>"));
   }
 
+  /** Else chat would not give the prompt that the answers were learnt behind. */
+  @Test
+  void asksWithoutThinkingWhereNoAnswerThinks(@TempDir Path folder) {
+    Conversation oneTurn = firstTurn();
+    List<ChatMessage> question = oneTurn.messages().subList(0, 1);
+    for (int read = 0; read < 2; read++) { // made, then from the cache
+      SupervisedDataset dataset =
+          SupervisedDataset.conversations()
+              .tokenizer(tokenizer)
+              .chatTemplate(ChatTemplate.of(QWEN3))
+              .records(List.of(oneTurn))
+              .cache(folder)
+              .build();
+      ChatTemplate form = (ChatTemplate) dataset.promptForm().orElseThrow();
+
+      assertThat(dataset.report().withoutThinking()).isTrue();
+      assertThat(form.render(question, RenderOptions.withGenerationPrompt()).text())
+          .isEqualTo(prompt(QWEN3, oneTurn, 1) + BLOCK);
+      RenderOptions thinking =
+          RenderOptions.builder().addGenerationPrompt(true).variable("enable_thinking", true).build();
+      assertThat(form.render(question, thinking).text()).isEqualTo(prompt(QWEN3, oneTurn, 1));
+      ConversationTokenizer again =
+          new ConversationTokenizer(
+              tokenizer, form, Turns.ALL, Thinking.KEEP);
+      assertThat(learnt(again.example(oneTurn)))
+          .containsExactly(entry(prompt(QWEN3, oneTurn, 1) + BLOCK, "Paris.<|im_end|>"));
+    }
+    SupervisedDataset mixed = dataset(512, OnTooLong.TRUNCATE, firstTurn(), thinking(true));
+    assertThat(mixed.report().withoutThinking()).isFalse();
+    assertThat(((ChatTemplate) mixed.promptForm().orElseThrow()).source()).isEqualTo(QWEN3);
+  }
+
   @Test
   void learnsWhatTheAssistantThinks() {
     Conversation inFields = thinking(true);
@@ -170,6 +205,18 @@ class AnswersTest {
       assertThat(learnt(example(QWEN3, conversation, Turns.ALL, Thinking.LAST)).values())
           .containsExactly("A<|im_end|>", "<think>\ntwo\n</think>\n\nB<|im_end|>");
     }
+  }
+
+  /** The loss knows learnt and not learnt; a part must not be taken for the whole in silence. */
+  @Test
+  void refusesAWeightBetweenNothingAndAll() {
+    ChatMessage half =
+        new ChatMessage("assistant", "Paris.", Map.of(Conversation.WEIGHT, 0.5));
+    Conversation conversation = Conversation.of(ChatMessage.user("a?"), half);
+
+    assertThatThrownBy(() -> example(QWEN3, conversation))
+        .isInstanceOf(DataException.class)
+        .hasMessageContaining("messages[1] has the weight 0.5");
   }
 
   @Test
