@@ -99,7 +99,9 @@ final class AnswerRenderer {
     return switchedOff && !thoughts;
   }
 
-  /** Returns a template that thinks only if it is told to: its switch is off where nobody sets it. */
+  /**
+   * Returns a template that thinks only if it is told to: its switch is off where nobody sets it.
+   */
   static ChatTemplate withoutThinking(ChatTemplate template) {
     String off =
         "{%%- if %1$s is not defined %%}{%% set %1$s = false %%}{%% endif -%%}"

@@ -11,7 +11,10 @@ interface ExampleMaker<R> {
     return 0;
   }
 
-  /** Returns whether answers so far were asked for with thinking switched off, and none has thoughts. */
+  /**
+   * Returns whether answers so far were asked for with thinking switched off, and none has
+   * thoughts.
+   */
   default boolean withoutThinking() {
     return false;
   }

@@ -594,8 +594,7 @@ public final class SupervisedDataset {
       }
       ConversationTokenizer conversations =
           new ConversationTokenizer(tokenizer, template(tokenizer), turns, thinking);
-      return ConversationMaker.of(
-          conversations::example, conversations::withoutThinking, options);
+      return ConversationMaker.of(conversations::example, conversations::withoutThinking, options);
     }
 
     private ChatTemplate template(Tokenizer tokenizer) {

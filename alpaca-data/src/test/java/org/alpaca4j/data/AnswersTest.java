@@ -172,11 +172,13 @@ class AnswersTest {
       assertThat(form.render(question, RenderOptions.withGenerationPrompt()).text())
           .isEqualTo(prompt(QWEN3, oneTurn, 1) + BLOCK);
       RenderOptions thinking =
-          RenderOptions.builder().addGenerationPrompt(true).variable("enable_thinking", true).build();
+          RenderOptions.builder()
+              .addGenerationPrompt(true)
+              .variable("enable_thinking", true)
+              .build();
       assertThat(form.render(question, thinking).text()).isEqualTo(prompt(QWEN3, oneTurn, 1));
       ConversationTokenizer again =
-          new ConversationTokenizer(
-              tokenizer, form, Turns.ALL, Thinking.KEEP);
+          new ConversationTokenizer(tokenizer, form, Turns.ALL, Thinking.KEEP);
       assertThat(learnt(again.example(oneTurn)))
           .containsExactly(entry(prompt(QWEN3, oneTurn, 1) + BLOCK, "Paris.<|im_end|>"));
     }
@@ -210,8 +212,7 @@ class AnswersTest {
   /** The loss knows learnt and not learnt; a part must not be taken for the whole in silence. */
   @Test
   void refusesAWeightBetweenNothingAndAll() {
-    ChatMessage half =
-        new ChatMessage("assistant", "Paris.", Map.of(Conversation.WEIGHT, 0.5));
+    ChatMessage half = new ChatMessage("assistant", "Paris.", Map.of(Conversation.WEIGHT, 0.5));
     Conversation conversation = Conversation.of(ChatMessage.user("a?"), half);
 
     assertThatThrownBy(() -> example(QWEN3, conversation))

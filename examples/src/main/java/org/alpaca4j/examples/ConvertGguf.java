@@ -5,6 +5,7 @@ import java.util.concurrent.Callable;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.weights.gguf.GgufExport;
 import org.alpaca4j.weights.gguf.GgufImport;
+import org.alpaca4j.weights.gguf.GgufQuantisation;
 import org.alpaca4j.weights.gguf.GgufType;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -17,7 +18,7 @@ import picocli.CommandLine.Parameters;
  *
  * <pre>
  * mvn -q -pl examples exec:java -Dexec.mainClass=org.alpaca4j.examples.ConvertGguf \
- *   -Dexec.args="my-model my-model.gguf --type Q8_0"
+ *   -Dexec.args="my-model my-model.gguf --quantise Q4_K_M"
  * </pre>
  */
 @Command(
@@ -38,6 +39,12 @@ public final class ConvertGguf implements Callable<Integer> {
       paramLabel = "TYPE",
       description = "F32, F16, BF16, or Q8_0 (export only); default as stored")
   private @Nullable GgufType type;
+
+  @Option(
+      names = "--quantise",
+      paramLabel = "KIND",
+      description = "as llama.cpp does (export only): ${COMPLETION-CANDIDATES}")
+  private @Nullable GgufQuantisation quantisation;
 
   @Option(
       names = "--pre",
@@ -67,6 +74,9 @@ public final class ConvertGguf implements Callable<Integer> {
     if (type != null) {
       export.type(type);
     }
+    if (quantisation != null) {
+      export.quantise(quantisation);
+    }
     if (preTokenizer != null) {
       export.preTokenizer(preTokenizer);
     }
@@ -75,6 +85,9 @@ public final class ConvertGguf implements Callable<Integer> {
 
   private void importFile() {
     GgufImport.Builder gguf = GgufImport.builder(source);
+    if (quantisation != null) {
+      throw ExampleCommand.refusal("--quantise is for export only");
+    }
     if (type != null) {
       if (type.isQuantised()) {
         throw ExampleCommand.refusal(
