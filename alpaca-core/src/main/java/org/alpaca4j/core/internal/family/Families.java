@@ -12,7 +12,7 @@ public final class Families {
   private static final String MODEL_TYPES =
       "baichuan, bloom, chatglm, cohere, ernie4_5, falcon, gemma, gemma2, gemma3_text, "
           + "glm, glm4, gpt2, gpt_neox, gptj, granite, hunyuan_v1_dense, internlm2, llama, "
-          + "mistral, mixtral, opt, phi, phi3, qwen, qwen2, qwen2_moe, qwen3, qwen3_moe, "
+          + "mistral, mixtral, olmo2, opt, phi, phi3, qwen, qwen2, qwen2_moe, qwen3, qwen3_moe, "
           + "RefinedWeb, RefinedWebModel, smollm3, starcoder2";
 
   private Families() {}
@@ -49,6 +49,7 @@ public final class Families {
       case "llama" -> new Llama();
       case "mistral" -> new Mistral();
       case "mixtral" -> new Mixtral();
+      case "olmo2" -> new Olmo2();
       case "opt" -> new Opt();
       case "phi" -> new Phi();
       case "phi3" -> new Phi3();

@@ -26,6 +26,7 @@ import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
 import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
 import org.alpaca4j.core.internal.model.DecoderDescription.Order;
 import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
+import org.alpaca4j.core.internal.model.DecoderDescription.Residual;
 import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
 import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
 import org.junit.jupiter.api.Test;
@@ -394,6 +395,23 @@ class FamiliesTest {
     DecoderDescription sequential =
         describe("gpt_neox", sizes, fields, "\"use_parallel_residual\": false");
     assertThat(sequential.layers().get(0).parallel()).isFalse();
+  }
+
+  @Test
+  void olmo2HasNormsBehindTheBranchesAndOverWholeProjections() {
+    DecoderDescription model = tiny("olmo2", "\"num_key_value_heads\": 2");
+
+    Layer layer = model.layers().get(0);
+    for (Residual around : List.of(layer.aroundAttention(), layer.aroundMlp())) {
+      assertThat(around.before()).isNull();
+      assertThat(around.after()).isNotNull();
+    }
+    HeadNorm norm = layer.attention().headNorm();
+    assertThat(norm.span()).isEqualTo(HeadNorm.Span.PROJECTION);
+    assertThat(norm.afterRotary()).isFalse();
+    assertThat(layer.attention().kvHeads()).isEqualTo(2);
+    assertThat(names(layer.aroundMlp().after().weight()))
+        .containsExactly("model.layers.0.post_feedforward_layernorm.weight");
   }
 
   /** As in transformers, which does not know the field there. */
