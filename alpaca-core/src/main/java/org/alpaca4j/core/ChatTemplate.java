@@ -409,7 +409,7 @@ public final class ChatTemplate implements PromptForm {
 
   private static Map<String, String> sources(Path folder, @Nullable JsonNode config) {
     Map<String, String> sources = new LinkedHashMap<>();
-    Path single = folder.resolve("chat_template.jinja");
+    Path single = folder.resolve(PromptFormFiles.CHAT_TEMPLATE);
     if (Files.isRegularFile(single)) {
       sources.put(DEFAULT, read(single));
     }

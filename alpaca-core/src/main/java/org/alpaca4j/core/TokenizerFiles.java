@@ -41,7 +41,11 @@ final class TokenizerFiles {
   /** Small files that are kept in memory and written back by {@link #save}. */
   private static final List<String> KEPT =
       List.of(
-          CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "chat_template.json");
+          CONFIG,
+          SPECIAL_TOKENS_MAP,
+          ADDED_TOKENS,
+          PromptFormFiles.CHAT_TEMPLATE,
+          "chat_template.json");
 
   /** Vocabularies of the slow tokenizers, copied when they are still there. */
   private static final List<String> COPIED =

@@ -107,6 +107,8 @@ public final class MultiTurn implements Callable<Integer> {
       if (sequences.size() == (long) dataset.size() * turns) {
         SupervisedDataset apart = SupervisedDataset.of(sequences);
         sides.add(side("one pass per answer", lm, apart, 1, batch * turns));
+      } else {
+        report.put("left_out", "one pass per answer: turns were dropped; raise --max-length");
       }
       report.put("sides", sides);
     }

@@ -1,11 +1,9 @@
 package org.alpaca4j.data.selfinstruct;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.math.BigDecimal;
-import java.math.MathContext;
-import java.math.RoundingMode;
 import java.util.Iterator;
 import java.util.Map;
+import org.alpaca4j.core.internal.PythonFloat;
 
 /** Writes JSON as Python's {@code json.dump(value, file, indent=4)} does, byte for byte. */
 final class PythonJson {
@@ -48,7 +46,7 @@ final class PythonJson {
     } else if (value.isTextual()) {
       string(value.textValue(), out);
     } else if (value.isFloatingPointNumber()) {
-      out.append(number(value.doubleValue()));
+      out.append(PythonFloat.repr(value.doubleValue()));
     } else {
       out.append(value); // a literal, an integer, or an empty container
     }
@@ -80,38 +78,5 @@ final class PythonJson {
       }
     }
     out.append('"');
-  }
-
-  /** Returns Python's repr of a finite number: the fewest digits that read back as the same. */
-  static String number(double value) {
-    BigDecimal shortest = shortest(value);
-    String digits = shortest.unscaledValue().abs().toString();
-    int exponent = digits.length() - 1 - shortest.scale();
-    if (shortest.signum() == 0 || exponent >= -4 && exponent < 16) {
-      String plain = shortest.toPlainString();
-      String sign = 1 / value == Double.NEGATIVE_INFINITY ? "-" : "";
-      return sign + plain + (plain.contains(".") ? "" : ".0");
-    }
-    return (value < 0 ? "-" : "")
-        + digits.charAt(0)
-        + (digits.length() > 1 ? "." + digits.substring(1) : "")
-        + String.format("e%+03d", exponent);
-  }
-
-  // Double.toString gives too many digits for some numbers before JDK 19.
-  private static BigDecimal shortest(double value) {
-    BigDecimal exact = new BigDecimal(value);
-    int least = Math.abs(value) < Double.MIN_NORMAL ? 1 : 15; // fewer digits are never ambiguous
-    for (int precision = least; precision < 17; precision++) {
-      BigDecimal rounded = exact.round(new MathContext(precision, RoundingMode.HALF_EVEN));
-      if (rounded.doubleValue() == value) {
-        return stripped(rounded);
-      }
-    }
-    return stripped(exact.round(new MathContext(17, RoundingMode.HALF_EVEN)));
-  }
-
-  private static BigDecimal stripped(BigDecimal value) {
-    return value.signum() == 0 ? BigDecimal.ZERO : value.stripTrailingZeros();
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import org.alpaca4j.core.internal.PythonFloat;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -30,7 +31,7 @@ class PythonJsonTest {
     "2.2250738585072014e-308, 2.2250738585072014e-308"
   })
   void writesNumbersAsPythonPrintsThem(double value, String text) {
-    assertThat(PythonJson.number(value)).isEqualTo(text);
+    assertThat(PythonFloat.repr(value)).isEqualTo(text);
   }
 
   @Test

@@ -136,13 +136,4 @@ final class AttentionKernels {
     }
     return settings;
   }
-
-  /** Returns where each example ends among the packed tokens, after a 0: [examples + 1] int32. */
-  NDArray ends(NDManager scope, int[] lengths) {
-    int[] ends = new int[lengths.length + 1];
-    for (int i = 0; i < lengths.length; i++) {
-      ends[i + 1] = ends[i] + lengths[i];
-    }
-    return scope.create(ends);
-  }
 }

@@ -88,7 +88,7 @@ final class ExamplePacker {
         tables.cos(),
         tables.sin(),
         segments(scope, tree, numbered),
-        byKernels ? kernels.ends(scope, lengths) : scope.create(new int[0]),
+        byKernels ? ends(scope, lengths) : scope.create(new int[0]),
         bias(scope, lengths),
         longs(scope, tokens),
         longs(scope, rows),
@@ -129,6 +129,15 @@ final class ExamplePacker {
       withContext[3 * i + 2] = numbered.isEmpty() ? 0 : numbered.get(i).context();
     }
     return scope.create(withContext, new Shape(count, 3)).toDevice(Device.cpu(), false);
+  }
+
+  /** See {@link PackedInput#ends}. */
+  private static NDArray ends(NDManager scope, int[] lengths) {
+    int[] ends = new int[lengths.length + 1];
+    for (int i = 0; i < lengths.length; i++) {
+      ends[i + 1] = ends[i] + lengths[i];
+    }
+    return scope.create(ends);
   }
 
   private NDArray bias(NDManager scope, int[] lengths) {

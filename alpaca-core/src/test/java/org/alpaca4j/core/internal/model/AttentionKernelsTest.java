@@ -26,8 +26,6 @@ class AttentionKernelsTest {
           "torch._efficient_attention_forward", "__torch__.efficient_forward",
           "torch._efficient_attention_backward", "__torch__.efficient_backward");
 
-  private static final double[] TOLERANCES = {1e-5, 2e-2};
-
   @BeforeAll
   static void engine() {
     Torch.initialize();
@@ -79,7 +77,7 @@ class AttentionKernelsTest {
   }
 
   private static double tolerance(DType dtype) {
-    return TOLERANCES[dtype == DType.F32 ? 0 : 1];
+    return dtype == DType.F32 ? 1e-5 : 2e-2;
   }
 
   private static List<String> texts() {

@@ -234,9 +234,7 @@ final class RandomDecoder {
     RandomDecoder decoder = new RandomDecoder(5);
     decoder.headDim = 16;
     decoder.rotary(new Turn(0, decoder.headDim, false, false));
-    if (CASES.containsKey(name)) {
-      CASES.get(name).accept(decoder);
-    }
+    CASES.get(name).accept(decoder);
     return decoder;
   }
 
