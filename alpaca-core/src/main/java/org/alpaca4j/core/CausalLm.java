@@ -18,6 +18,7 @@ import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.LoraAdapter;
 import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.PackedInput;
 import org.alpaca4j.core.internal.torch.Torch;
@@ -38,7 +39,8 @@ public final class CausalLm implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(CausalLm.class);
 
   private final Path folder;
-  private final LoadedModel model;
+  private final LoadedModel base;
+  private volatile @Nullable LoraAdapter adapter;
   private final ModelUse use;
   private final @Nullable CompletableFuture<Tokenizer> tokenizer;
   private final boolean splitSpecialTokens;
@@ -54,12 +56,22 @@ public final class CausalLm implements AutoCloseable {
           @Override
           public LoadedModel loaded(CausalLm model) {
             model.use.requireOpen();
-            return model.model;
+            return model.weights();
           }
 
           @Override
           public ModelUse use(CausalLm model) {
             return model.use;
+          }
+
+          @Override
+          public Optional<LoraAdapter> adapter(CausalLm model) {
+            return Optional.ofNullable(model.adapter);
+          }
+
+          @Override
+          public void attach(CausalLm model, LoraConfig config, long seed) {
+            model.attach(LoraAdapter.create(model.base, config, seed));
           }
         });
   }
@@ -70,7 +82,7 @@ public final class CausalLm implements AutoCloseable {
       @Nullable CompletableFuture<Tokenizer> tokenizer,
       boolean splitSpecialTokens) {
     this.folder = folder;
-    this.model = model;
+    this.base = model;
     this.use = new ModelUse(folder.toString(), this::free);
     this.tokenizer = tokenizer;
     this.splitSpecialTokens = splitSpecialTokens;
@@ -250,6 +262,9 @@ public final class CausalLm implements AutoCloseable {
      */
     public CausalLm load() {
       log.debug("loading {}", folder);
+      if (AdapterFolder.isOne(folder) && !Files.exists(folder.resolve("config.json"))) {
+        return loadWithAdapter();
+      }
       DType storage = storage();
       // Each of these takes its time: the engine's start, the tokenizer, the checkpoint's headers.
       CompletableFuture<Void> engine = CompletableFuture.runAsync(Torch::initialize);
@@ -265,6 +280,23 @@ public final class CausalLm implements AutoCloseable {
         if (loading != null && tokenizer == null) {
           var unused = loading.thenAccept(Tokenizer::close);
         }
+        throw e;
+      }
+    }
+
+    private CausalLm loadWithAdapter() {
+      Builder of = new Builder(AdapterFolder.open(folder).baseFolder());
+      of.device = device;
+      of.precision = precision;
+      of.weights = weights;
+      of.vocabularyMultiple = vocabularyMultiple;
+      of.tokenizer = tokenizer;
+      of.splitSpecialTokens = splitSpecialTokens;
+      CausalLm model = of.load();
+      try {
+        return model.withAdapter(folder);
+      } catch (RuntimeException | Error e) {
+        model.close();
         throw e;
       }
     }
@@ -294,6 +326,73 @@ public final class CausalLm implements AutoCloseable {
     }
   }
 
+  private LoadedModel weights() {
+    LoraAdapter own = adapter;
+    return own == null ? base : own.model();
+  }
+
+  /**
+   * Adds an adapter that PEFT or this library has written: from now on the model computes with it,
+   * and is asked in the form and ends at the tokens that the folder says. An adapter already there
+   * is put in its place.
+   *
+   * @param adapterFolder with adapter_config.json and adapter_model.safetensors
+   * @return this model
+   * @throws CheckpointException if a file is missing or malformed, or a tensor of the adapter does
+   *     not belong to this model
+   * @throws UnsupportedModelException if it is another kind of adapter than LoRA, or has options
+   *     that are not supported
+   * @throws IllegalStateException if the model is closed, in training or in use by another thread
+   */
+  public CausalLm withAdapter(Path adapterFolder) {
+    Objects.requireNonNull(adapterFolder, "adapterFolder is null");
+    AdapterFolder files = AdapterFolder.open(adapterFolder);
+    try (ModelUse.Use changing = use.train();
+        Checkpoint weights = files.weights()) {
+      attach(LoraAdapter.read(base, files.config(), weights));
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(
+          adapterFolder + " does not belong to the model of " + folder + ": " + e.getMessage(), e);
+    }
+    PromptForm.load(adapterFolder).ifPresent(this::usePromptForm);
+    GenerationConfig.load(adapterFolder).eosTokenIds().ifPresent(this::addEndTokens);
+    return this;
+  }
+
+  /**
+   * Takes the adapter away: the model computes as it did before.
+   *
+   * @throws IllegalStateException if the model is closed, in training or in use by another thread
+   */
+  public void removeAdapter() {
+    try (ModelUse.Use changing = use.train()) {
+      attach(null);
+    }
+  }
+
+  /** Returns the options of the adapter that the model computes with, if it has one. */
+  public Optional<LoraConfig> adapter() {
+    LoraAdapter own = adapter;
+    return own == null ? Optional.empty() : Optional.of(own.config());
+  }
+
+  private synchronized void attach(@Nullable LoraAdapter next) {
+    forgetGenerator();
+    LoraAdapter before = adapter;
+    adapter = next;
+    if (before != null) {
+      before.close();
+    }
+  }
+
+  private void forgetGenerator() {
+    if (decoder != null) {
+      decoder.close();
+    }
+    decoder = null;
+    generator = null;
+  }
+
   /** Returns the folder that this model was loaded from. */
   public Path folder() {
     return folder;
@@ -301,7 +400,7 @@ public final class CausalLm implements AutoCloseable {
 
   /** Returns the configuration. */
   public ModelConfig config() {
-    return model.config();
+    return base.config();
   }
 
   /**
@@ -337,7 +436,7 @@ public final class CausalLm implements AutoCloseable {
 
   /** Returns where the weights are. */
   public Device device() {
-    return model.manager().getDevice();
+    return base.manager().getDevice();
   }
 
   /**
@@ -351,6 +450,7 @@ public final class CausalLm implements AutoCloseable {
   public NDArray logits(NDManager scope, int[] ids) {
     try (ModelUse.Use reading = use.read();
         NDManager step = scope.newSubManager(device())) {
+      LoadedModel model = weights();
       PackedInput input =
           model.decoder().pack(step, ids, new int[] {ids.length}, null, model.activations());
       NDArray hidden =
@@ -368,7 +468,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws CheckpointException if that fails; nothing half-written remains
    */
   public void save(Path target) {
-    save(CheckpointWriter.builder(target), model.storage());
+    save(CheckpointWriter.builder(target), adapter == null ? base.storage() : DType.F32);
   }
 
   /**
@@ -383,22 +483,34 @@ public final class CausalLm implements AutoCloseable {
       throw new IllegalArgumentException("dtype is " + dtype + ", but must be F32, BF16 or F16");
     }
     try (ModelUse.Use reading = use.read()) {
-      model.declare(writer, dtype);
-      addFiles(writer, dtype);
-      writer.build().write((name, out) -> model.write(name, dtype, out));
+      LoraAdapter own = adapter;
+      if (own == null) {
+        base.declare(writer, dtype);
+        writer.config(savedConfig(dtype));
+      } else {
+        own.declare(writer.weightsName(AdapterFolder.WEIGHTS), dtype);
+        writer.file(AdapterFolder.CONFIG, AdapterFolder.json(own.config(), own.moduleEnds(), folder.toString()));
+      }
+      addFiles(writer);
+      writer.build().write((name, out) -> weights().write(name, dtype, out));
     }
   }
 
-  private synchronized void addFiles(CheckpointWriter.Builder writer, DType dtype) {
+  private synchronized ModelConfig savedConfig(DType dtype) {
     ModelConfig.Builder config = config().toBuilder().dtype(dtype);
     if (!addedEnds.isEmpty()) {
-      List<Integer> ends = endTokenIds();
-      config.eosTokenIds(ends);
-      writer.file(GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, ends));
+      config.eosTokenIds(endTokenIds());
+    }
+    return config.build();
+  }
+
+  private synchronized void addFiles(CheckpointWriter.Builder writer) {
+    if (!addedEnds.isEmpty()) {
+      writer.file(
+          GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, endTokenIds()));
     } else if (Files.exists(folder.resolve(GenerationConfig.FILE_NAME))) {
       writer.copy(folder.resolve(GenerationConfig.FILE_NAME));
     }
-    writer.config(config.build());
     Tokenizer own = tokenizer == null ? null : tokenizer();
     if (own != null) {
       writer.files(own::save);
@@ -415,6 +527,7 @@ public final class CausalLm implements AutoCloseable {
   public synchronized Generator generator() {
     use.requireOpen();
     if (generator == null) {
+      LoadedModel model = weights();
       decoder = model.decoder().incremental(model);
       generator =
           new Generator(
@@ -580,9 +693,10 @@ public final class CausalLm implements AutoCloseable {
     if (tokenizer != null) {
       var unused = tokenizer.thenAccept(Tokenizer::close);
     }
-    if (decoder != null) {
-      decoder.close();
+    forgetGenerator();
+    if (adapter != null) {
+      adapter.close();
     }
-    model.close();
+    base.close();
   }
 }

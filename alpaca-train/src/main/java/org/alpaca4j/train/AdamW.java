@@ -73,7 +73,7 @@ final class AdamW implements AutoCloseable {
    */
   void update(int unit, NDArray[] gradients, double learningRate, double gradientFactor) {
     double decayed =
-        trained.runs(unit).stream().filter(run -> run.flat() == UnitLayout.DECAYED).count();
+        trained.runs(unit).stream().filter(run -> run.flat() != UnitLayout.PLAIN).count();
     double[] settings = {
       learningRate,
       config.adamBeta1(),

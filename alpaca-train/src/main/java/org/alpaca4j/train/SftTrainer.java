@@ -13,6 +13,7 @@ import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.internal.Internals;
@@ -57,6 +58,7 @@ public final class SftTrainer {
   private final @Nullable SupervisedDataset evalDataset;
   private final SftConfig config;
   private final Predicate<String> trained;
+  private final @Nullable LoraConfig adapter;
   private final double auxiliaryFactor;
   private final List<TrainingListener> listeners;
   private final @Nullable PromptForm promptForm;
@@ -68,6 +70,7 @@ public final class SftTrainer {
     evalDataset = builder.evalDataset;
     config = builder.config;
     trained = builder.trained;
+    adapter = builder.adapter;
     auxiliaryFactor = config.routerAuxLossCoef().orElse(model.config().routerAuxLossCoef());
     listeners = List.copyOf(builder.listeners);
     promptForm =
@@ -108,6 +111,9 @@ public final class SftTrainer {
             config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
     LearningRateSchedule schedule = config.schedule(totalSteps);
+    if (adapter != null) {
+      Internals.attach(model, adapter, config.seed());
+    }
     LoadedModel weights = Internals.loaded(model);
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
@@ -126,7 +132,7 @@ public final class SftTrainer {
                 SftTrainer.class,
                 optimizerConstants(manager),
                 "optimizer.py");
-        WeightStore store = WeightStore.of(weights, config.precision().dtype(), trained);
+        WeightStore store = WeightStore.of(weights, config.precision().dtype(), trained());
         ModelPass pass = new ModelPass(weights, store, config.lossChunkTokens());
         Workspace workspace =
             new Workspace(
@@ -184,6 +190,11 @@ public final class SftTrainer {
             steps, evaluations, Duration.ofNanos(System.nanoTime() - start), checks.notes());
     tell(l -> l.finished(result));
     return result;
+  }
+
+  /** Of a model with an adapter, that is trained alone. */
+  private Predicate<String> trained() {
+    return Internals.adapter(model).<Predicate<String>>map(own -> own::has).orElse(trained);
   }
 
   /** Returns how many tokens of an example are computed at most, whatever is in its batch. */
@@ -295,6 +306,7 @@ public final class SftTrainer {
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
     private Predicate<String> trained = name -> true;
+    private @Nullable LoraConfig adapter;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -355,6 +367,16 @@ public final class SftTrainer {
       return this;
     }
 
+    /**
+     * Trains a new adapter, and nothing else; saved is the adapter, as PEFT does. Default: none;
+     * all weights are trained, or the adapter that the model has already ({@link
+     * CausalLm#withAdapter}).
+     */
+    public Builder adapter(LoraConfig value) {
+      adapter = Objects.requireNonNull(value, "adapter is null");
+      return this;
+    }
+
     /** Sets which parameters are trained, by their names in the checkpoint; default: all. */
     Builder trained(Predicate<String> names) {
       trained = names;
@@ -378,7 +400,11 @@ public final class SftTrainer {
       if (model == null || dataset == null) {
         throw new TrainingException("a trainer needs both model(...) and dataset(...)");
       }
-      requireTrainable(Internals.loaded(model));
+      if (adapter == null && model.adapter().isEmpty()) {
+        requireTrainable(Internals.loaded(model));
+      } else {
+        requireAdaptable(model);
+      }
       if (config.routerAuxLossCoef().orElse(0) > 0 && !hasExperts(Internals.loaded(model))) {
         throw new TrainingException(
             "routerAuxLossCoef is set, but the model has no experts; leave it out");
@@ -392,6 +418,26 @@ public final class SftTrainer {
             "saveSteps or saveEachEpoch is set, but no outputDirectory(...); set it, or neither");
       }
       return new SftTrainer(this, model, dataset);
+    }
+
+    /** The adapter is of the dtype of the vectors, and trained in fp32. */
+    private void requireAdaptable(CausalLm base) {
+      if (adapter != null && base.adapter().isPresent()) {
+        throw new TrainingException(
+            "the model has an adapter already: leave adapter(...) out to train that one on, or"
+                + " remove it first (removeAdapter)");
+      }
+      DType activations = Internals.loaded(base).activations();
+      if (activations != DType.F32) {
+        throw new TrainingException(
+            "the model was loaded with precision "
+                + activations
+                + "; to train an adapter, load it with precision(FLOAT32) and weights("
+                + Precision.BFLOAT16
+                + "), and ask for bf16 arithmetic by SftConfig.precision("
+                + Precision.BFLOAT16
+                + ")");
+      }
     }
 
     private static boolean hasExperts(LoadedModel loaded) {

@@ -39,7 +39,7 @@ final class TrainingCheckpoints {
   private static final String STATE = "trainer_state.json";
   private static final String OPTIMIZER = "optimizer";
   private static final String UNPUBLISHED = ".final";
-  private static final String LAST_FILE = "config.json";
+  private static final Set<String> LAST_FILES = Set.of("config.json", "adapter_config.json");
   private static final String TEMPLATES = "additional_chat_templates";
 
   /** Files beside the weights that say what they mean; a new model may have none of a kind. */
@@ -133,7 +133,7 @@ final class TrainingCheckpoints {
   }
 
   private boolean isOfAModel(String name) {
-    return name.equals(LAST_FILE)
+    return LAST_FILES.contains(name)
         || name.endsWith(".safetensors")
         || name.startsWith("pytorch_model")
         || STEP_FOLDER.matcher(name).matches();
@@ -171,14 +171,17 @@ final class TrainingCheckpoints {
    */
   private static void publish(Path from, Path to) {
     try {
-      Files.deleteIfExists(to.resolve(LAST_FILE));
+      for (String last : LAST_FILES) {
+        Files.deleteIfExists(to.resolve(last));
+      }
       deleteOldModel(to);
       List<Path> files;
       try (Stream<Path> listed = Files.list(from)) {
         files =
             listed
                 .sorted(
-                    Comparator.comparing(file -> file.getFileName().toString().equals(LAST_FILE)))
+                    Comparator.comparing(
+                        file -> LAST_FILES.contains(file.getFileName().toString())))
                 .toList();
       }
       for (Path file : files) {
@@ -196,7 +199,9 @@ final class TrainingCheckpoints {
     try (Stream<Path> listed = Files.list(folder)) {
       for (Path file : listed.toList()) {
         String name = file.getFileName().toString();
-        boolean weights = name.startsWith("model") && name.contains(".safetensors");
+        boolean weights =
+            (name.startsWith("model") || name.startsWith("adapter_model"))
+                && name.contains(".safetensors");
         if (name.equals(TEMPLATES)) {
           delete(file);
         } else if (weights || COMPANIONS.contains(name)) {
@@ -297,7 +302,9 @@ final class TrainingCheckpoints {
   }
 
   private static void delete(Path folder) throws IOException {
-    Files.deleteIfExists(folder.resolve(LAST_FILE));
+    for (String last : LAST_FILES) {
+      Files.deleteIfExists(folder.resolve(last));
+    }
     try (Stream<Path> walked = Files.walk(folder)) {
       for (Path path : walked.sorted(Comparator.reverseOrder()).toList()) {
         try {

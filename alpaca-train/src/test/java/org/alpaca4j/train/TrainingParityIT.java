@@ -6,8 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,11 +16,8 @@ import java.util.stream.Stream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.ModelConfig;
-import org.alpaca4j.core.TensorInfo;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.alpaca4j.data.ExampleOrder;
-import org.alpaca4j.data.SupervisedDataset;
-import org.alpaca4j.data.SupervisedExample;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
@@ -77,7 +72,7 @@ class TrainingParityIT {
       result =
           SftTrainer.builder()
               .model(model)
-              .dataset(dataset(folder))
+              .dataset(FixtureTensors.dataset(folder.resolve("batches.safetensors")))
               .outputDirectory(out)
               .config(
                   config
@@ -131,75 +126,18 @@ class TrainingParityIT {
       assertThat(ours.names()).isEqualTo(theirs.names());
       for (String name : theirs.names()) {
         if (!noise.contains(name)) {
-          float[] expected = floats(theirs, name);
-          float[] found = floats(ours, name);
+          float[] expected = FixtureTensors.floats(theirs, name);
+          float[] found = FixtureTensors.floats(ours, name);
           for (JsonNode range : spread.path("noise_elements").path(name)) {
             int from = range.get(0).asInt();
             int to = range.get(1).asInt();
             System.arraycopy(expected, from, found, from, to - from);
           }
-          assertThat(largestDifference(found, expected))
+          assertThat(FixtureTensors.largestDifference(found, expected))
               .as("largest difference of " + name)
               .isLessThanOrEqualTo(1e-4);
         }
       }
     }
-  }
-
-  private static double largestDifference(float[] ours, float[] theirs) {
-    assertThat(ours.length).isEqualTo(theirs.length);
-    double largest = 0;
-    for (int i = 0; i < ours.length; i++) {
-      double difference = Math.abs(ours[i] - theirs[i]);
-      largest = Double.isNaN(difference) ? Double.NaN : Math.max(largest, difference);
-    }
-    return largest;
-  }
-
-  /** The padded rows of all windows, in order, without their pads. */
-  private static SupervisedDataset dataset(Path folder) {
-    List<SupervisedExample> examples = new ArrayList<>();
-    try (Checkpoint batches = Checkpoint.open(folder.resolve("batches.safetensors"))) {
-      long[] ids = longs(batches, "input_ids");
-      long[] mask = longs(batches, "attention_mask");
-      long[] labels = longs(batches, "labels");
-      long[] shape = batches.tensor("input_ids").shape();
-      int length = (int) shape[shape.length - 1];
-      for (int row = 0; row < ids.length; row += length) {
-        int tokens = 0;
-        while (tokens < length && mask[row + tokens] == 1) {
-          tokens++;
-        }
-        examples.add(new SupervisedExample(ints(ids, row, tokens), ints(labels, row, tokens)));
-      }
-    }
-    return SupervisedDataset.of(examples);
-  }
-
-  private static int[] ints(long[] values, int from, int count) {
-    int[] result = new int[count];
-    for (int i = 0; i < count; i++) {
-      result[i] = (int) values[from + i];
-    }
-    return result;
-  }
-
-  private static ByteBuffer bytes(Checkpoint checkpoint, String name) {
-    TensorInfo info = checkpoint.tensor(name);
-    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(info.byteLength()));
-    checkpoint.readBytes(name, bytes, 0);
-    return bytes.flip().order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  private static long[] longs(Checkpoint checkpoint, String name) {
-    long[] values = new long[Math.toIntExact(checkpoint.tensor(name).elements())];
-    bytes(checkpoint, name).asLongBuffer().get(values);
-    return values;
-  }
-
-  private static float[] floats(Checkpoint checkpoint, String name) {
-    float[] values = new float[Math.toIntExact(checkpoint.tensor(name).elements())];
-    bytes(checkpoint, name).asFloatBuffer().get(values);
-    return values;
   }
 }

@@ -1,13 +1,16 @@
 package org.alpaca4j.core.internal;
 
 import java.util.Objects;
+import java.util.Optional;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.UnsupportedModelException;
 import org.alpaca4j.core.internal.family.Profile;
 import org.alpaca4j.core.internal.family.Quantization;
 import org.alpaca4j.core.internal.model.DecoderDescription;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.LoraAdapter;
 import org.alpaca4j.core.internal.model.ModelUse;
 import org.jspecify.annotations.Nullable;
 
@@ -41,6 +44,12 @@ public final class Internals {
 
     /** See {@link Internals#use}. */
     ModelUse use(CausalLm model);
+
+    /** See {@link Internals#adapter}. */
+    Optional<LoraAdapter> adapter(CausalLm model);
+
+    /** See {@link Internals#attach}. */
+    void attach(CausalLm model, LoraConfig config, long seed);
   }
 
   /** Called by the model's class. */
@@ -54,12 +63,30 @@ public final class Internals {
    * @throws IllegalStateException if the model is closed
    */
   public static LoadedModel loaded(CausalLm model) {
-    return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised").loaded(model);
+    return causalLm().loaded(model);
   }
 
   /** Returns what keeps those apart who use a model's weights. */
   public static ModelUse use(CausalLm model) {
-    return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised").use(model);
+    return causalLm().use(model);
+  }
+
+  private static CausalLmAccess causalLm() {
+    return Objects.requireNonNull(causalLmAccess, "CausalLm is initialised");
+  }
+
+  /** Returns the adapter that a model computes with. */
+  public static Optional<LoraAdapter> adapter(CausalLm model) {
+    return causalLm().adapter(model);
+  }
+
+  /**
+   * Gives a model a new adapter, in place of one that it has; by who has it for training.
+   *
+   * @throws IllegalArgumentException if a name or pattern of the configuration fits no module
+   */
+  public static void attach(CausalLm model, LoraConfig config, long seed) {
+    causalLm().attach(model, config, seed);
   }
 
   /** Called by the configuration's class. */

@@ -52,6 +52,11 @@ final class BackwardWriter {
     return value.name();
   }
 
+  /** Returns whether {@link #read} has computed a value again. */
+  boolean isPresent(LayerBlock.Value value) {
+    return present.contains(value);
+  }
+
   /** Asks the forward pass to keep a variable; returns it. */
   String keep(String variable) {
     kept.add(variable);

@@ -179,8 +179,46 @@ public record DecoderDescription(
     }
   }
 
-  /** y = x weight^T + bias. */
-  public record Linear(Weight weight, @Nullable Weight bias) {}
+  /** Returns whether any product has an adapter: then the matrices themselves are not trained. */
+  public boolean isAdapted() {
+    return layers.stream().flatMap(layer -> layer.linears().stream()).anyMatch(Linear::isAdapted);
+  }
+
+  /**
+   * y = x weight^T + bias, and what an adapter adds.
+   *
+   * @param adapter or null
+   */
+  public record Linear(Weight weight, @Nullable Weight bias, @Nullable LowRank adapter) {
+    /** Without an adapter. */
+    public Linear(Weight weight, @Nullable Weight bias) {
+      this(weight, bias, null);
+    }
+
+    boolean isAdapted() {
+      return adapter != null;
+    }
+  }
+
+  /**
+   * What LoRA (Hu et al. 2021) adds to a product with a matrix: scale * (x a^T) b^T, to all its
+   * rows or to some parts of them, each with matrices of its own.
+   *
+   * @param down the parts' a, one below the other: [sum of ranks, in]
+   * @param parts in the order of the rows
+   */
+  public record LowRank(Weight down, List<Part> parts) {
+    /**
+     * Rows of the product that have an adapter.
+     *
+     * @param up b: [rows, rank]
+     * @param firstRow the part's first row in the matrix
+     * @param firstRank the part's first row in {@code down}
+     * @param rank columns of b
+     * @param scale of what is added
+     */
+    public record Part(Weight up, long firstRow, long firstRank, int rank, double scale) {}
+  }
 
   /**
    * A normalisation over the last dimension.
@@ -262,7 +300,20 @@ public record DecoderDescription(
       Residual aroundAttention,
       Mlp mlp,
       Residual aroundMlp,
-      boolean parallel) {}
+      boolean parallel) {
+    /** Returns the products with matrices that an adapter can be added to. */
+    List<Linear> linears() {
+      List<Linear> linears = new ArrayList<>();
+      linears.add(attention.queryKeyValue);
+      linears.add(attention.output);
+      Dense dense = mlp instanceof Dense own ? own : ((Experts) mlp).shared;
+      if (dense != null) {
+        linears.add(dense.in);
+        linears.add(dense.out);
+      }
+      return linears;
+    }
+  }
 
   /**
    * What surrounds a branch.

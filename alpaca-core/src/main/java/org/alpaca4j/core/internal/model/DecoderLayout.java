@@ -28,7 +28,7 @@ final class DecoderLayout {
     for (int i = 0; i < decoder.layers().size(); i++) {
       UnitLayout.Builder layer = new UnitLayout.Builder("layer " + i);
       for (LayerRecipe.Argument argument : program.recipe(i).arguments()) {
-        layer.add(argument.name(), argument.weight(), argument.decayed());
+        layer.add(argument.name(), argument.weight(), argument.flat());
       }
       units.add(layer.build());
     }
@@ -38,10 +38,10 @@ final class DecoderLayout {
 
   private static UnitLayout embedding(Embedding embedding) {
     UnitLayout.Builder unit = new UnitLayout.Builder("embedding");
-    unit.add(TOKENS, embedding.tokens(), true);
+    unit.add(TOKENS, embedding.tokens(), UnitLayout.DECAYED);
     addProjection(unit, embedding.projection());
     if (embedding.positions() != null) {
-      unit.add(POSITIONS, embedding.positions(), true);
+      unit.add(POSITIONS, embedding.positions(), UnitLayout.DECAYED);
     }
     addNorm(unit, embedding.norm());
     return unit.build();
@@ -52,26 +52,26 @@ final class DecoderLayout {
     addNorm(unit, finalNorm);
     addProjection(unit, head.projection());
     if (head.weight() != null) {
-      unit.add(TOKENS, head.weight(), true);
+      unit.add(TOKENS, head.weight(), UnitLayout.DECAYED);
     }
     if (head.bias() != null) {
-      unit.add(BIAS, head.bias(), false);
+      unit.add(BIAS, head.bias(), UnitLayout.PLAIN);
     }
     return unit.build();
   }
 
   private static void addNorm(UnitLayout.Builder unit, @Nullable Norm norm) {
     if (norm != null && norm.weight() != null) {
-      unit.add(NORM, norm.weight(), false);
+      unit.add(NORM, norm.weight(), UnitLayout.PLAIN);
     }
     if (norm != null && norm.bias() != null) {
-      unit.add(NORM_BIAS, norm.bias(), false);
+      unit.add(NORM_BIAS, norm.bias(), UnitLayout.PLAIN);
     }
   }
 
   private static void addProjection(UnitLayout.Builder unit, @Nullable Linear projection) {
     if (projection != null) {
-      unit.add(PROJECTION, projection.weight(), true);
+      unit.add(PROJECTION, projection.weight(), UnitLayout.DECAYED);
     }
   }
 }

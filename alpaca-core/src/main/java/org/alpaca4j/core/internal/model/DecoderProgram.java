@@ -22,6 +22,7 @@ final class DecoderProgram {
   static final List<String> BLOCKS =
       List.of(
           "linear.py",
+          "low_rank.py",
           "norm.py",
           "positions.py",
           "attention.py",

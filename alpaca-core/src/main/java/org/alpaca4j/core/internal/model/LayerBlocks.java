@@ -6,6 +6,7 @@ import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
 import org.alpaca4j.core.internal.model.DecoderDescription.HeadNorm;
 import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
 import org.alpaca4j.core.internal.model.DecoderDescription.Rotary;
+import org.jspecify.annotations.Nullable;
 
 /** The blocks that layers are made of; each writes calls of the functions in its file. */
 final class LayerBlocks {
@@ -72,20 +73,31 @@ final class LayerBlocks {
             "mean_%s, inverse_%s = __torch__.layer_norm(%s, %s, %s, %s, %s)",
             name, name, x, weight, bias, norm.eps(), name);
       } else {
-        String n = "n_" + name;
-        code.line("inverse_%s = __torch__.inverse_rms(%s, %s)", name, x, norm.eps());
-        code.line(
-            "%s = __torch__.normalize(%s, inverse_%s, %s)",
-            n, x, name, code.buffer(n, out.rows(), out.width()));
         code.line(
             "%s = torch.mul(%s, %s, out=%s)",
-            name, n, factor(), code.buffer(name, out.rows(), out.width()));
+            name, normalised(code, x), factor(), code.buffer(name, out.rows(), out.width()));
       }
+    }
+
+    /** Writes what the backward pass wants of an RMS norm; returns the variable of x / rms(x). */
+    private String normalised(BackwardWriter code, String x) {
+      String name = out.name();
+      String n = "n_" + name;
+      code.line("inverse_%s = __torch__.inverse_rms(%s, %s)", name, x, norm.eps());
+      code.line(
+          "%s = __torch__.normalize(%s, inverse_%s, %s)",
+          n, x, name, code.buffer(n, out.rows(), out.width()));
+      return n;
     }
 
     @Override
     void backward(BackwardWriter code) {
-      String name = code.read(out);
+      String name = out.name();
+      if (centred()) {
+        code.read(out);
+      } else if (!code.isPresent(out)) {
+        normalised(code, code.read(in()));
+      }
       String dh = code.gradient(out);
       String dx = code.name(in());
       if (centred()) {
@@ -141,12 +153,29 @@ final class LayerBlocks {
   static final class LinearBlock extends LayerBlock {
     private final String weight;
     private final String bias;
+    private final @Nullable LowRankCode adapter;
+    private final boolean frozen;
     private final Value out;
 
-    LinearBlock(String name, Value in, long width, String weight, String bias) {
+    /**
+     * Creates it.
+     *
+     * @param adapter what is added to the product, or null
+     * @param frozen whether the weight is never trained
+     */
+    LinearBlock(
+        String name,
+        Value in,
+        long width,
+        String weight,
+        String bias,
+        @Nullable LowRankCode adapter,
+        boolean frozen) {
       super(in);
       this.weight = weight;
       this.bias = bias;
+      this.adapter = adapter;
+      this.frozen = frozen;
       out = new Value(name, width, in.chosen(), this);
     }
 
@@ -160,6 +189,9 @@ final class LayerBlocks {
       code.line(
           "%s = __torch__.linear(%s, %s, mode, %s)",
           out.name(), in().name(), weight, code.buffer(out));
+      if (adapter != null) {
+        adapter.forward(code, in(), out);
+      }
       if (!bias.equals(NOTHING)) {
         code.line("%s.add_(%s)", out.name(), bias);
       }
@@ -168,8 +200,10 @@ final class LayerBlocks {
     @Override
     void backward(BackwardWriter code) {
       String dy = code.gradient(out);
-      code.line(
-          "__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", weight, dy, code.read(in()));
+      if (!frozen) {
+        code.line(
+            "__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", weight, dy, code.read(in()));
+      }
       if (!bias.equals(NOTHING)) {
         code.line("__torch__.add_bias_gradient(d_%s, %s, beta)", bias, dy);
       }
@@ -177,6 +211,9 @@ final class LayerBlocks {
       code.line(
           "%s = __torch__.linear_backward(%s, %s, mode, %s)",
           dx, dy, weight, code.contribution(in(), dx));
+      if (adapter != null) {
+        adapter.backward(code, in(), out, dy, dx);
+      }
       code.add(in(), dx);
     }
 
@@ -184,6 +221,9 @@ final class LayerBlocks {
     void step(StepWriter code) {
       code.line(
           "%s = self.linear_step(%s, %s, %s)", out.name(), in().name(), code.slot(weight), weight);
+      if (adapter != null) {
+        adapter.step(code, in(), out);
+      }
       if (!bias.equals(NOTHING)) {
         code.line("%s.add_(%s)", out.name(), bias);
       }
@@ -439,11 +479,10 @@ final class LayerBlocks {
       String x = code.read(in());
       String name = out.name();
       if (gated) {
-        String activated = "activated_" + name;
-        code.line("%s = %s", activated, code.buffer(activated, out.rows(), out.width()));
+        String activated = activatedGate(code, x);
         code.line(
-            "%s = __torch__.gated_again(%s, %s, %s, %s)",
-            name, x, activation, activated, code.buffer(name, out.rows(), out.width()));
+            "%s = __torch__.times_up(%s, %s, %s)",
+            name, activated, x, code.buffer(name, out.rows(), out.width()));
       } else {
         code.line(
             "%s = __torch__.activate(%s, %s, %s)",
@@ -451,21 +490,34 @@ final class LayerBlocks {
       }
     }
 
+    /** Writes what the backward pass wants of a gate; returns its variable. */
+    private String activatedGate(BackwardWriter code, String x) {
+      String activated = "activated_" + out.name();
+      code.line(
+          "%s = __torch__.activated_gate(%s, %s, %s)",
+          activated, x, activation, code.buffer(activated, out.rows(), out.width()));
+      return activated;
+    }
+
     @Override
     void backward(BackwardWriter code) {
       String x = code.read(in());
-      String dx = code.name(in());
       String dm = code.gradient(out);
       if (gated) {
+        String activated =
+            code.isPresent(out) ? "activated_" + out.name() : activatedGate(code, x);
+        String dx = code.name(in());
         code.line(
-            "%s = __torch__.gated_backward(%s, %s, activated_%s, %s, %s)",
-            dx, dm, x, out.name(), activation, code.contribution(in(), dx));
+            "%s = __torch__.gated_backward(%s, %s, %s, %s, %s)",
+            dx, dm, x, activated, activation, code.contribution(in(), dx));
+        code.add(in(), dx);
       } else {
+        String dx = code.name(in());
         code.line(
             "%s = __torch__.activate_backward(%s, %s, %s, %s)",
             dx, dm, x, activation, code.contribution(in(), dx));
+        code.add(in(), dx);
       }
-      code.add(in(), dx);
     }
 
     @Override

@@ -8,6 +8,7 @@ import org.alpaca4j.core.internal.model.DecoderDescription.Experts;
 import org.alpaca4j.core.internal.model.DecoderDescription.HeadNorm;
 import org.alpaca4j.core.internal.model.DecoderDescription.Layer;
 import org.alpaca4j.core.internal.model.DecoderDescription.Linear;
+import org.alpaca4j.core.internal.model.DecoderDescription.LowRank;
 import org.alpaca4j.core.internal.model.DecoderDescription.Norm;
 import org.alpaca4j.core.internal.model.DecoderDescription.Residual;
 import org.alpaca4j.core.internal.model.DecoderDescription.Weight;
@@ -26,6 +27,7 @@ final class LayerRecipe {
   private final List<LayerBlock> blocks = new ArrayList<>();
   private final List<Argument> arguments = new ArrayList<>();
   private final DecoderDescription decoder;
+  private final boolean frozen;
   private final Value input;
   private final Value output;
 
@@ -34,12 +36,13 @@ final class LayerRecipe {
    *
    * @param name of the variable
    * @param weight its tensors
-   * @param decayed whether weight decay applies to it: not to norms and biases
+   * @param flat see {@link UnitLayout}
    */
-  record Argument(String name, Weight weight, boolean decayed) {}
+  record Argument(String name, Weight weight, int flat) {}
 
   private LayerRecipe(DecoderDescription decoder, Layer layer) {
     this.decoder = decoder;
+    frozen = decoder.isAdapted();
     input = new Value("x", decoder.hiddenSize(), false, null);
     output = layer.parallel() ? parallel(layer) : sequential(layer);
   }
@@ -147,8 +150,22 @@ final class LayerRecipe {
   private Value linear(String name, String weights, Linear linear, Value in) {
     String weight = matrix(weights + "_weight", linear.weight());
     String bias = vector(weights + "_bias", linear.bias());
+    long width = UnitLayout.rows(linear.weight());
     return add(
-        new LayerBlocks.LinearBlock(name, in, UnitLayout.rows(linear.weight()), weight, bias));
+        new LayerBlocks.LinearBlock(
+            name, in, width, weight, bias, adapter(weights, linear.adapter()), frozen));
+  }
+
+  private @Nullable LowRankCode adapter(String weights, @Nullable LowRank adapter) {
+    if (adapter == null) {
+      return null;
+    }
+    String down = argument(weights + "_lora_a", adapter.down(), UnitLayout.ADAPTER);
+    List<String> ups = new ArrayList<>();
+    for (LowRank.Part part : adapter.parts()) {
+      ups.add(argument(weights + "_lora_b_" + ups.size(), part.up(), UnitLayout.ADAPTER));
+    }
+    return new LowRankCode(adapter, down, ups);
   }
 
   private Value normed(String name, String weights, @Nullable Norm norm, Value in) {
@@ -176,15 +193,18 @@ final class LayerRecipe {
   }
 
   private String matrix(String name, Weight weight) {
-    arguments.add(new Argument(name, weight, true));
-    return name;
+    return argument(name, weight, UnitLayout.DECAYED);
   }
 
   private String vector(String name, @Nullable Weight weight) {
     if (weight == null) {
       return LayerBlocks.NOTHING;
     }
-    arguments.add(new Argument(name, weight, false));
+    return argument(name, weight, UnitLayout.PLAIN);
+  }
+
+  private String argument(String name, Weight weight, int flat) {
+    arguments.add(new Argument(name, weight, flat));
     return name;
   }
 

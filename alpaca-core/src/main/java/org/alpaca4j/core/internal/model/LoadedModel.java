@@ -107,6 +107,25 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
+  /**
+   * Returns a model of the same weights, in the same memory, with another decoder; what this one
+   * has more, which is an adapter's, has arbitrary values. It is to be closed before this one.
+   */
+  LoadedModel withDecoder(DecoderDescription description) {
+    NDManager own = manager.newSubManager();
+    LoadedModel model =
+        new LoadedModel(config, new Decoder(description, manager.getDevice()), own, activations);
+    try {
+      for (int i = 0; i < units.size(); i++) {
+        model.units.add(UnitTensors.adapted(own, units.get(i), model.decoder.units().get(i)));
+      }
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
   private void read(Checkpoint published, Function<UnitLayout, DType> storage) {
     Map<String, long[]> expected = new TreeMap<>();
     for (UnitLayout unit : decoder.units()) {
@@ -190,7 +209,7 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /** Reads a tensor whose bytes in the file are not in order, a piece at a time. */
-  private static void readOrdered(
+  static void readOrdered(
       Checkpoint checkpoint, TensorInfo info, UnitTensors unit, UnitLayout.Parameter parameter) {
     try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
       NDArray bytes = Tensors.empty(scope, info.byteLength(), DType.U8);

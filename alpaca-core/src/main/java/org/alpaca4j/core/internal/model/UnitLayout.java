@@ -1,6 +1,7 @@
 package org.alpaca4j.core.internal.model;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Predicate;
 import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
@@ -11,9 +12,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Where the parameters of one unit of a model lie: the embedding, one decoder layer, or the head.
  *
- * <p>A unit's parameters fill two one-dimensional tensors, the <em>flats</em>: {@link #DECAYED} has
- * the matrices, {@link #PLAIN} the norm weights and biases, which weight decay spares. An optimizer
- * step, a reduction over ranks or a copy to another dtype then is one operation per flat. A torch
+ * <p>A unit's parameters fill three one-dimensional tensors, the <em>flats</em>: {@link #DECAYED}
+ * has the matrices, {@link #ADAPTER} those of an adapter, {@link #PLAIN} the norm weights and
+ * biases, which weight decay spares. An optimizer step, a reduction over ranks or a copy to another
+ * dtype then is one operation per flat. A torch
  * program wants <em>arguments</em>: a parameter, or several that lie side by side and are seen as
  * one (q, k and v as qkv). Gradients, moments and working copies have the same layout.
  *
@@ -27,11 +29,14 @@ public record UnitLayout(
   /** Index of the flat of matrices. */
   public static final int DECAYED = 0;
 
+  /** Index of the flat of an adapter's matrices, which mostly is empty. */
+  public static final int ADAPTER = 1;
+
   /** Index of the flat of vectors: norm weights and biases. */
-  public static final int PLAIN = 1;
+  public static final int PLAIN = 2;
 
   /** Number of flats of a unit. */
-  public static final int FLATS = 2;
+  public static final int FLATS = 3;
 
   /**
    * A checkpoint's tensor: its place in the flats.
@@ -104,7 +109,11 @@ public record UnitLayout(
       }
       sizes[flat] += elements(shape);
     }
-    return new UnitLayout(name, List.copyOf(some), List.copyOf(all), List.of(sizes[0], sizes[1]));
+    return new UnitLayout(name, List.copyOf(some), List.copyOf(all), list(sizes));
+  }
+
+  private static List<Long> list(long[] values) {
+    return Arrays.stream(values).boxed().toList();
   }
 
   private static long elements(List<Long> shape) {
@@ -148,10 +157,9 @@ public record UnitLayout(
     /**
      * Adds a weight as an argument.
      *
-     * @param decayed whether weight decay applies to it
+     * @param flat where it lies
      */
-    Builder add(String argument, Weight weight, boolean decayed) {
-      int flat = decayed ? DECAYED : PLAIN;
+    Builder add(String argument, Weight weight, int flat) {
       arguments.add(new Argument(argument, shape(weight), flat, sizes[flat]));
       for (FileTensor tensor : weight.tensors()) {
         Parameter parameter =
@@ -163,8 +171,7 @@ public record UnitLayout(
     }
 
     UnitLayout build() {
-      return new UnitLayout(
-          name, List.copyOf(parameters), List.copyOf(arguments), List.of(sizes[0], sizes[1]));
+      return new UnitLayout(name, List.copyOf(parameters), List.copyOf(arguments), list(sizes));
     }
   }
 }

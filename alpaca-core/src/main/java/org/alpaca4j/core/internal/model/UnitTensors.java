@@ -63,7 +63,7 @@ public final class UnitTensors implements AutoCloseable {
    * parent.
    *
    * @param matrices dtype of the flat {@link UnitLayout#DECAYED}
-   * @param vectors dtype of the flat {@link UnitLayout#PLAIN}
+   * @param vectors dtype of the other flats
    */
   public static UnitTensors empty(
       NDManager parent, UnitLayout layout, DType matrices, DType vectors) {
@@ -91,8 +91,32 @@ public final class UnitTensors implements AutoCloseable {
   }
 
   /**
-   * Lays a unit's matrices out in the beginning of a tensor that is there already; its vectors are
-   * allocated, of fp32.
+   * Returns a unit with an adapter: the matrices and vectors of one without, in the same memory,
+   * and room for the adapter's matrices, of the vectors' dtype and arbitrary value.
+   *
+   * @param layout the unit's, with the adapter
+   */
+  static UnitTensors adapted(NDManager parent, UnitTensors base, UnitLayout layout) {
+    NDManager manager = parent.newSubManager();
+    try {
+      NDArray[] flats = new NDArray[UnitLayout.FLATS];
+      for (int flat = 0; flat < flats.length; flat++) {
+        long elements = layout.elements().get(flat);
+        flats[flat] =
+            flat == UnitLayout.ADAPTER
+                ? Tensors.empty(manager, elements, base.vectors)
+                : Tensors.view(manager, base.flats[flat], 0, elements);
+      }
+      return new UnitTensors(layout, base.matrices, base.vectors, flats, manager, true);
+    } catch (RuntimeException | Error e) {
+      manager.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Lays a unit's matrices out in the beginning of a tensor that is there already; its other
+   * parameters are allocated, of fp32.
    *
    * @param room one-dimensional, as long as the flat {@link UnitLayout#DECAYED} or longer
    * @param dtype of the room
@@ -117,10 +141,14 @@ public final class UnitTensors implements AutoCloseable {
       NDManager parent, UnitLayout layout, NDArray room, DType matrices, DType vectors) {
     NDManager manager = parent.newSubManager();
     try {
-      NDArray[] flats = {
-        Tensors.view(manager, room, 0, layout.elements().get(UnitLayout.DECAYED)),
-        Tensors.empty(manager, layout.elements().get(UnitLayout.PLAIN), vectors)
-      };
+      NDArray[] flats = new NDArray[UnitLayout.FLATS];
+      for (int flat = 0; flat < flats.length; flat++) {
+        long elements = layout.elements().get(flat);
+        flats[flat] =
+            flat == UnitLayout.DECAYED
+                ? Tensors.view(manager, room, 0, elements)
+                : Tensors.empty(manager, elements, vectors);
+      }
       return new UnitTensors(layout, matrices, vectors, flats, manager, false);
     } catch (RuntimeException | Error e) {
       manager.close();
@@ -133,7 +161,7 @@ public final class UnitTensors implements AutoCloseable {
     return layout;
   }
 
-  /** Returns a flat: {@link UnitLayout#DECAYED} or {@link UnitLayout#PLAIN}; owned here. */
+  /** Returns a flat, such as {@link UnitLayout#DECAYED}; owned here. */
   public NDArray flat(int index) {
     return flats[index];
   }
@@ -245,10 +273,11 @@ public final class UnitTensors implements AutoCloseable {
    * memory of others are left out.
    */
   public void copyFrom(UnitTensors source) {
-    if (ownsMatrices) {
-      Tensors.copy(flats[UnitLayout.DECAYED], source.flats[UnitLayout.DECAYED]);
+    for (int flat = 0; flat < flats.length; flat++) {
+      if (flat != UnitLayout.DECAYED || ownsMatrices) {
+        Tensors.copy(flats[flat], source.flats[flat]);
+      }
     }
-    Tensors.copy(flats[UnitLayout.PLAIN], source.flats[UnitLayout.PLAIN]);
   }
 
   @Override

@@ -29,10 +29,14 @@ def gated(gate_up: Tensor, activation: str, out: Tensor) -> Tensor:
     return __torch__.activate(gate, activation, out).mul_(up)
 
 
-def gated_again(gate_up: Tensor, activation: str, activated: Tensor, out: Tensor) -> Tensor:
-    """As `gated`, which leaves what the backward pass wants beside the result: activation(gate)."""
-    gate, up = gate_up.chunk(2, dim=1)
-    return torch.mul(__torch__.activate(gate, activation, activated), up, out=out)
+def activated_gate(gate_up: Tensor, activation: str, out: Tensor) -> Tensor:
+    """What the backward pass wants of the gate: activation(gate)."""
+    return __torch__.activate(gate_up.chunk(2, dim=1)[0], activation, out)
+
+
+def times_up(activated: Tensor, gate_up: Tensor, out: Tensor) -> Tensor:
+    """The result of `gated`, from activation(gate)."""
+    return torch.mul(activated, gate_up.chunk(2, dim=1)[1], out=out)
 
 
 def gated_backward(dm: Tensor, gate_up: Tensor, activated: Tensor, activation: str, out: Tensor) -> Tensor:

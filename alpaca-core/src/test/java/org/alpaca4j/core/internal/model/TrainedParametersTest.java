@@ -15,14 +15,14 @@ class TrainedParametersTest {
   private static final int VECTORS = UnitLayout.PLAIN;
 
   private static final UnitLayout EMBEDDING =
-      new UnitLayout.Builder("embedding").add("tokens", Weight.of("tokens", 7, 4), true).build();
+      new UnitLayout.Builder("embedding").add("tokens", Weight.of("tokens", 7, 4), UnitLayout.DECAYED).build();
 
   private static final UnitLayout LAYER =
       new UnitLayout.Builder("layer 0")
-          .add("norm", Weight.of("norm", 4), false)
-          .add("qkv", stacked("q", "k", "v"), true)
-          .add("o", Weight.of("o", 4, 4), true)
-          .add("bias", Weight.of("bias", 4), false)
+          .add("norm", Weight.of("norm", 4), UnitLayout.PLAIN)
+          .add("qkv", stacked("q", "k", "v"), UnitLayout.DECAYED)
+          .add("o", Weight.of("o", 4, 4), UnitLayout.DECAYED)
+          .add("bias", Weight.of("bias", 4), UnitLayout.PLAIN)
           .build();
 
   private static Weight stacked(String... names) {

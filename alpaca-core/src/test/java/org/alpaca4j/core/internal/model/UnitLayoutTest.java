@@ -20,10 +20,10 @@ class UnitLayoutTest {
   @Test
   void parametersFollowOneAnotherInTheirFlat() {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
-    builder.add("norm", Weight.of("n", 4), false);
-    builder.add("output", Weight.of("o", new Order.Transposed(), 6, 4), true);
-    builder.add("qk", Weight.stacked(Weight.of("q", 6, 4), Weight.of("k", 2, 4)), true);
-    builder.add("qk_bias", Weight.stacked(Weight.of("q.bias", 6), Weight.of("k.bias", 2)), false);
+    builder.add("norm", Weight.of("n", 4), UnitLayout.PLAIN);
+    builder.add("output", Weight.of("o", new Order.Transposed(), 6, 4), UnitLayout.DECAYED);
+    builder.add("qk", Weight.stacked(Weight.of("q", 6, 4), Weight.of("k", 2, 4)), UnitLayout.DECAYED);
+    builder.add("qk_bias", Weight.stacked(Weight.of("q.bias", 6), Weight.of("k.bias", 2)), UnitLayout.PLAIN);
 
     UnitLayout layout = builder.build();
 

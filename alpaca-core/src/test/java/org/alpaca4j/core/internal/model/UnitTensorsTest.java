@@ -29,9 +29,9 @@ class UnitTensorsTest {
 
   private static UnitLayout layout() {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
-    builder.add("norm", Weight.of("norm", 2), false);
-    builder.add("qk", Weight.stacked(Weight.of("q", 2, 2), Weight.of("k", 1, 2)), true);
-    builder.add("bias", Weight.of("bias", 3), false);
+    builder.add("norm", Weight.of("norm", 2), UnitLayout.PLAIN);
+    builder.add("qk", Weight.stacked(Weight.of("q", 2, 2), Weight.of("k", 1, 2)), UnitLayout.DECAYED);
+    builder.add("bias", Weight.of("bias", 3), UnitLayout.PLAIN);
     return builder.build();
   }
 
@@ -106,8 +106,8 @@ class UnitTensorsTest {
   void aParameterOfMoreThanOnePieceIsWrittenWhole() throws IOException {
     long columns = (1 << 22) + 3;
     UnitLayout.Builder builder = new UnitLayout.Builder("large");
-    builder.add("before", Weight.of("before", 1, 5), true);
-    builder.add("large", Weight.of("large", 1, columns), true);
+    builder.add("before", Weight.of("before", 1, 5), UnitLayout.DECAYED);
+    builder.add("large", Weight.of("large", 1, columns), UnitLayout.DECAYED);
     UnitLayout layout = builder.build();
     try (UnitTensors unit = UnitTensors.zeros(scope, layout, DType.BF16)) {
       Fill.with(Tensors.view(scope, unit.argument("large").reshape(-1), columns - 4, 4), 1);
