@@ -33,8 +33,8 @@
     y = __torch__.buffer(kept, 96, rows, 32, tokens)
     mlp_wide = __torch__.buffer(kept, 128, rows, 24, tokens)
     segment_extras = extras[0:]
-    activated_mlp_active = __torch__.buffer(scratch, 0, rows, 12, tokens)
-    mlp_active = __torch__.gated_again(mlp_wide, "silu", activated_mlp_active, __torch__.buffer(scratch, 12, rows, 12, tokens))
+    activated_mlp_active = __torch__.activated_gate(mlp_wide, "silu", __torch__.buffer(scratch, 0, rows, 12, tokens))
+    mlp_active = __torch__.times_up(activated_mlp_active, mlp_wide, __torch__.buffer(scratch, 12, rows, 12, tokens))
     __torch__.add_weight_gradient(d_mlp_out_weight, dz, mlp_active, mode, beta)
     d_mlp_active = __torch__.linear_backward(dz, mlp_out_weight, mode, __torch__.buffer(scratch, 12, rows, 12, tokens))
     d_mlp_wide = __torch__.gated_backward(d_mlp_active, mlp_wide, activated_mlp_active, "silu", __torch__.buffer(scratch, 24, rows, 24, tokens))
