@@ -99,19 +99,22 @@ final class ModelPass implements AutoCloseable {
    * Returns the losses of a batch, and writes the gradients of {@code scale * crossEntropy +
    * auxiliaryFactor * auxiliary} with respect to what is trained.
    *
+   * @param dropoutSeed of what an adapter's dropout leaves out; 0 or more
    * @param accumulate add to the gradients, instead of overwriting them
    */
   Losses forwardBackward(
       PackedBatch batch,
       double scale,
       double auxiliaryFactor,
+      long dropoutSeed,
       Workspace workspace,
       Gradients gradients,
       boolean accumulate) {
     Supervision supervision = Supervision.of(batch);
     boolean balanced = auxiliaryFactor != 0;
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input = pack(scope, batch, supervision, balanced);
+      PackedInput input =
+          pack(scope, batch, supervision, balanced).withDropout(dropoutSeed);
       Trace trace = new Trace(layers());
       NDArray x = embed(scope, input);
       for (int layer = 0; layer < layers(); layer++) {

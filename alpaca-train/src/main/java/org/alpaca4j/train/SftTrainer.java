@@ -8,6 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
@@ -17,8 +20,10 @@ import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.Names;
 import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.LoraAdapter;
 import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.TrainedParameters;
 import org.alpaca4j.core.internal.model.UnitLayout;
@@ -53,6 +58,9 @@ import org.jspecify.annotations.Nullable;
  * name; listeners may use the model. Closing it ends the training after its step. Not thread-safe.
  */
 public final class SftTrainer {
+  /** Odd: the steps' seeds of dropout are apart, whatever the configuration's seed. */
+  private static final long DROPOUT_SEEDS = 0x9e3779b97f4a7c15L;
+
   private final CausalLm model;
   private final SupervisedDataset dataset;
   private final @Nullable SupervisedDataset evalDataset;
@@ -124,6 +132,8 @@ public final class SftTrainer {
     checks.requireFinite(weights);
     checks.teachForm(model, weights, dataset, promptForm);
     NativeMemory.giveBackWhatIsFree();
+    Map<String, Integer> initial =
+        Internals.adapter(model).map(LoraAdapter::hashes).orElse(Map.of());
 
     try (NDManager manager = weights.manager().newSubManager();
         TorchProgram program =
@@ -152,7 +162,7 @@ public final class SftTrainer {
         use.requireOpen();
         long stepStart = System.nanoTime();
         Window window = Window.of(dataset, order.microBatches(step));
-        Losses losses = forwardBackward(pass, window, workspace, gradients);
+        Losses losses = forwardBackward(pass, window, step, workspace, gradients);
         double loss = losses.crossEntropy() + losses.auxiliary();
         double norm = gradients.norm();
         requireFinite(step, window, loss, norm);
@@ -183,6 +193,7 @@ public final class SftTrainer {
           saved(step + 1, checkpoints.saveStep(step + 1, optimizer, steps));
         }
       }
+      requireChanged(initial);
       checkpoints.saveFinal(optimizer, steps).ifPresent(folder -> saved(totalSteps, folder));
     }
     TrainingResult result =
@@ -190,6 +201,28 @@ public final class SftTrainer {
             steps, evaluations, Duration.ofNanos(System.nanoTime() - start), checks.notes());
     tell(l -> l.finished(result));
     return result;
+  }
+
+  /** An adapter that has not learnt anything would be taken for one that has. */
+  private void requireChanged(Map<String, Integer> initial) {
+    Internals.adapter(model)
+        .ifPresent(
+            own -> {
+              Set<String> unchanged = new TreeSet<>();
+              own.hashes()
+                  .forEach(
+                      (name, hash) -> {
+                        if (hash.equals(initial.get(name))) {
+                          unchanged.add(name);
+                        }
+                      });
+              if (!unchanged.isEmpty()) {
+                throw new TrainingException(
+                    "parts of the adapter have the values that they had before the training: "
+                        + Names.abbreviate(unchanged)
+                        + "; their gradients are 0. Leave these modules out of the targets");
+              }
+            });
   }
 
   /** Of a model with an adapter, that is trained alone. */
@@ -213,16 +246,18 @@ public final class SftTrainer {
    * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
    */
   private Losses forwardBackward(
-      ModelPass pass, Window window, Workspace workspace, Gradients gradients) {
+      ModelPass pass, Window window, int step, Workspace workspace, Gradients gradients) {
     double scale = 1.0 / window.supervisedTokens();
     double sum = 0;
     double auxiliary = 0;
     boolean accumulate = false;
+    SplittableRandom seeds = new SplittableRandom(config.seed() + step * DROPOUT_SEEDS);
     for (PackedBatch batch : window.batches()) {
       if (batch.supervisedTokens() > 0) {
         double factor = auxiliaryFactor * window.share(batch);
         Losses losses =
-            pass.forwardBackward(batch, scale, factor, workspace, gradients, accumulate);
+            pass.forwardBackward(
+                batch, scale, factor, seeds.nextLong() >>> 2, workspace, gradients, accumulate);
         sum += losses.crossEntropy();
         auxiliary += factor * losses.auxiliary();
         accumulate = true;

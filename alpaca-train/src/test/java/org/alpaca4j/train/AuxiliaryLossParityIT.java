@@ -76,7 +76,7 @@ class AuxiliaryLossParityIT {
 
         ModelPass.Losses losses =
             pass.forwardBackward(
-                batch, scale, Math.rint(coefficient * 1e4) / 1e4, workspace, gradients, false);
+                batch, scale, Math.rint(coefficient * 1e4) / 1e4, 0, workspace, gradients, false);
 
         assertThat(losses.crossEntropy() * scale)
             .isCloseTo(reference.get("loss").asDouble(), within(1e-5));

@@ -74,7 +74,7 @@ class FrozenStorageTest {
           AdamW optimizer = new AdamW(manager, config, store, program)) {
         ModelPass.Losses losses =
             pass.forwardBackward(
-                batch, 1.0 / batch.supervisedTokens(), 0, workspace, gradients, false);
+                batch, 1.0 / batch.supervisedTokens(), 0, 0, workspace, gradients, false);
         double norm = gradients.norm();
         optimizer.begin();
         TrainedParameters trained = store.trained();

@@ -89,14 +89,14 @@ class PackingTest {
           new Workspace(manager, loaded.decoder(), packed.tokens(), 8, store, true);
       Gradients together = new Gradients(manager, store.trained(), workspace, program);
       double loss =
-          pass.forwardBackward(packed, scale, 0, workspace, together, false).crossEntropy();
+          pass.forwardBackward(packed, scale, 0, 0, workspace, together, false).crossEntropy();
 
       Workspace other = new Workspace(manager, loaded.decoder(), packed.tokens(), 8, store, true);
       Gradients oneByOne = new Gradients(manager, store.trained(), null, program);
       double sum = 0;
       boolean accumulate = false;
       for (PackedBatch batch : alone) {
-        sum += pass.forwardBackward(batch, scale, 0, other, oneByOne, accumulate).crossEntropy();
+        sum += pass.forwardBackward(batch, scale, 0, 0, other, oneByOne, accumulate).crossEntropy();
         accumulate = true;
       }
 

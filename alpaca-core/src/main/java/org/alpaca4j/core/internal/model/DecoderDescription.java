@@ -206,8 +206,9 @@ public record DecoderDescription(
    *
    * @param down the parts' a, one below the other: [sum of ranks, in]
    * @param parts in the order of the rows
+   * @param dropout share of x that training leaves out at random, the same for all parts
    */
-  public record LowRank(Weight down, List<Part> parts) {
+  public record LowRank(Weight down, List<Part> parts, double dropout) {
     /**
      * Rows of the product that have an adapter.
      *

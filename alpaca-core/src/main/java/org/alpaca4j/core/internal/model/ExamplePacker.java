@@ -92,6 +92,7 @@ final class ExamplePacker {
         bias(scope, lengths),
         longs(scope, tokens),
         longs(scope, rows),
+        PackedInput.seed(scope, -1),
         longs(scope, new int[0]),
         tree.tokenOf());
   }

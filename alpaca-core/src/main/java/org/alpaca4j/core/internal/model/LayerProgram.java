@@ -81,7 +81,7 @@ record LayerProgram(
   static final Method FORWARD =
       new Method(
           "forward",
-          "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor,"
+          "layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int,"
               + " cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor,"
               + " z: Tensor",
           "List[Tensor]");
@@ -89,7 +89,7 @@ record LayerProgram(
   static final Method BACKWARD =
       new Method(
           "backward",
-          "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor,"
+          "layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int,"
               + " balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor],"
               + " gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor,"
               + " extras: List[Tensor]",

@@ -28,6 +28,7 @@ final class LayerRecipe {
   private final List<Argument> arguments = new ArrayList<>();
   private final DecoderDescription decoder;
   private final boolean frozen;
+  private int adapters;
   private final Value input;
   private final Value output;
 
@@ -165,7 +166,7 @@ final class LayerRecipe {
     for (LowRank.Part part : adapter.parts()) {
       ups.add(argument(weights + "_lora_b_" + ups.size(), part.up(), UnitLayout.ADAPTER));
     }
-    return new LowRankCode(adapter, down, ups);
+    return new LowRankCode(adapter, down, ups, adapters++);
   }
 
   private Value normed(String name, String weights, @Nullable Norm norm, Value in) {

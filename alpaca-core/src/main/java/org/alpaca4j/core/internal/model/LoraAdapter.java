@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -25,6 +26,11 @@ import org.alpaca4j.core.internal.torch.Torch;
  * <p>Owns its matrices and a decoder; close it before the model it was made for.
  */
 public final class LoraAdapter implements AutoCloseable {
+  /** How names of the adapter's tensors end. */
+  static final String DOWN = ".lora_A.weight";
+
+  static final String UP = ".lora_B.weight";
+
   private final LoraConfig config;
   private final LoadedModel model;
 
@@ -44,7 +50,7 @@ public final class LoraAdapter implements AutoCloseable {
     SplittableRandom random = new SplittableRandom(seed);
     for (Place place : adapter.places()) {
       float[] values = new float[Math.toIntExact(place.parameter.elements())];
-      if (place.parameter.name().endsWith(".lora_A.weight")) {
+      if (place.parameter.name().endsWith(DOWN)) {
         fill(values, place.parameter.shape(), config.init(), random);
       }
       try (NDManager scope = NDManager.newBaseManager(Device.cpu(), Torch.ENGINE)) {
@@ -130,6 +136,20 @@ public final class LoraAdapter implements AutoCloseable {
   /** Returns whether a parameter of the model with the adapter is the adapter's. */
   public boolean has(String parameter) {
     return places().stream().anyMatch(place -> place.parameter.name().equals(parameter));
+  }
+
+  /** Returns a hash of the values of each b, by the tensor's name: what a training changes first. */
+  public Map<String, Integer> hashes() {
+    Map<String, Integer> hashes = new TreeMap<>();
+    for (Place place : places()) {
+      if (place.parameter.name().endsWith(UP)) {
+        try (NDManager scope = model.manager().newSubManager()) {
+          float[] values = place.unit.parameter(scope, place.parameter).toFloatArray();
+          hashes.put(place.parameter.name(), Arrays.hashCode(values));
+        }
+      }
+    }
+    return hashes;
   }
 
   /** Declares the adapter's tensors to a writer, in one dtype. */

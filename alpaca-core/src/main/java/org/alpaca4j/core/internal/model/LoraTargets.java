@@ -125,14 +125,16 @@ final class LoraTargets {
         int rank = config.rankOf(module);
         String name = PREFIX + module;
         Order order = tensor.order() instanceof Order.Grouped grouped ? grouped : new Order.Same();
-        downs.add(Weight.of(name + ".lora_A.weight", rank, shape.get(1)));
-        Weight up = Weight.of(name + ".lora_B.weight", order, shape.get(0), rank);
+        downs.add(Weight.of(name + LoraAdapter.DOWN, rank, shape.get(1)));
+        Weight up = Weight.of(name + LoraAdapter.UP, order, shape.get(0), rank);
         parts.add(new LowRank.Part(up, row, firstRank, rank, config.scaleOf(module)));
         firstRank += rank;
       }
       row += shape.get(0);
     }
-    return parts.isEmpty() ? null : new LowRank(Weight.stacked(downs), List.copyOf(parts));
+    return parts.isEmpty()
+        ? null
+        : new LowRank(Weight.stacked(downs), List.copyOf(parts), config.dropout());
   }
 
   private static String module(String tensor) {

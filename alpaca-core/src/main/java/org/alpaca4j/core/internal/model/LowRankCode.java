@@ -11,8 +11,11 @@ import org.alpaca4j.core.internal.model.LayerBlock.Value;
  * @param adapter its shapes and scales
  * @param down variable of the parts' a
  * @param ups variables of their b
+ * @param number of this adapter among those of the layer
  */
-record LowRankCode(LowRank adapter, String down, List<String> ups) {
+record LowRankCode(LowRank adapter, String down, List<String> ups, int number) {
+  /** More than a layer has adapters: every one has a seed of its own. */
+  private static final int SEEDS = 16;
 
   private static String low(Value out) {
     return "low_" + out.name();
@@ -33,9 +36,16 @@ record LowRankCode(LowRank adapter, String down, List<String> ups) {
 
   void forward(ForwardWriter code, Value in, Value out) {
     String low = low(out);
+    String x = in.name();
+    if (adapter.dropout() > 0) {
+      x = "dropped_" + out.name();
+      code.line(
+          "%s = __torch__.dropped(%s, %s, %s)",
+          x, in.name(), chance(), code.buffer(x, out.rows(), in.width(), in.width()));
+    }
     code.line(
         "%s = __torch__.linear(%s, %s, mode, %s)",
-        low, in.name(), down, code.buffer(low, out.rows(), ranks(), ranks()));
+        low, x, down, code.buffer(low, out.rows(), ranks(), ranks()));
     for (int i = 0; i < ups.size(); i++) {
       LowRank.Part part = adapter.parts().get(i);
       code.line(
@@ -54,9 +64,28 @@ record LowRankCode(LowRank adapter, String down, List<String> ups) {
           "__torch__.add_low_rank_backward(%s, %s, %s, %s, d_%s, %s, %s, mode, beta)",
           dy, low, dlow, ups.get(i), ups.get(i), place(part), part.scale());
     }
+    String x = code.read(in);
+    if (adapter.dropout() == 0) {
+      code.line("__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", down, dlow, x);
+      code.line("__torch__.add_product_(%s, %s, %s, mode)", dx, dlow, down);
+      return;
+    }
+    String mask = "mask_" + out.name();
+    String dropped = "dropped_" + out.name();
     code.line(
-        "__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", down, dlow, code.read(in));
-    code.line("__torch__.add_product_(%s, %s, %s, mode)", dx, dlow, down);
+        "%s = __torch__.dropout_mask(%s, %s)",
+        mask, chance(), code.buffer(mask, out.rows(), in.width()));
+    code.line(
+        "%s = torch.mul(%s, %s, out=%s)",
+        dropped, x, mask, code.buffer(dropped, out.rows(), in.width()));
+    code.line("__torch__.add_weight_gradient(d_%s, %s, %s, mode, beta)", down, dlow, dropped);
+    code.line("__torch__.linear_backward(%s, %s, mode, %s)", dlow, down, dropped);
+    code.line("%s.addcmul_(%s, %s)", dx, dropped, mask);
+  }
+
+  /** Share that is left out, and the seed that says which. */
+  private String chance() {
+    return "%s, seed, layer * %d + %d".formatted(adapter.dropout(), SEEDS, number);
   }
 
   void step(StepWriter code, Value in, Value out) {

@@ -1,6 +1,8 @@
 package org.alpaca4j.core.internal.model;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 
 /**
  * Token ids of several examples lying one after the other, with what attention needs to know. What
@@ -21,6 +23,7 @@ import ai.djl.ndarray.NDArray;
  *     ascending; empty: all tokens
  * @param outputRows [outputs, in the order in which they were asked for] int64: rows of the last
  *     layer's output
+ * @param seed [] int64 on the CPU: of dropout, or -1: there is none
  * @param allTokens empty: what a layer of which all is read takes for {@code outputTokens}
  * @param tokenOf [tokens of all examples] where each token that was packed is among {@code ids}
  */
@@ -34,6 +37,7 @@ public record PackedInput(
     NDArray bias,
     NDArray outputTokens,
     NDArray outputRows,
+    NDArray seed,
     NDArray allTokens,
     int[] tokenOf) {
 
@@ -47,8 +51,33 @@ public record PackedInput(
     return outputTokens.isEmpty() ? tokens() : Math.toIntExact(outputTokens.size());
   }
 
+  static NDArray seed(NDManager scope, long value) {
+    return scope.create(value).toDevice(Device.cpu(), false);
+  }
+
+  /**
+   * Returns the same with dropout, where the decoder has any.
+   *
+   * @param value 0 or more; the same one gives the same masks
+   */
+  public PackedInput withDropout(long value) {
+    return new PackedInput(
+        ids,
+        positions,
+        cos,
+        sin,
+        segments,
+        ends,
+        bias,
+        outputTokens,
+        outputRows,
+        seed(segments.getManager(), value),
+        allTokens,
+        tokenOf);
+  }
+
   /** Returns what a layer's program takes as {@code batch}. */
   NDArray[] batch(boolean lastLayer) {
-    return new NDArray[] {segments, lastLayer ? outputTokens : allTokens, ends, bias};
+    return new NDArray[] {segments, lastLayer ? outputTokens : allTokens, ends, bias, seed};
   }
 }

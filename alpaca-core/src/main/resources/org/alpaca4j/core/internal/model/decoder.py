@@ -1,17 +1,17 @@
 # What Java calls for a layer. `layer` and `mode` are numbers on the CPU; `batch` is what attention needs to know of the
 # packed examples: segments, chosen tokens (those whose output somebody reads, in the last layer those of the head; empty:
-# all), ends of examples for kernels, and biases of positions; `cos` and `sin` are one for each rotary embedding. A layer's own methods, forward_KIND,
+# all), ends of examples for kernels, biases of positions, and the seed of dropout (-1: none); `cos` and `sin` are one for each rotary embedding. A layer's own methods, forward_KIND,
 # backward_KIND and step_KIND, follow from its recipe (LayerRecipe.java).
 
 
 # methods
   def forward_results(self, x: Tensor, i: int, mode: int, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> List[Tensor]:
     tokens = x.size(0)
-    segments, chosen, ends, bias = batch
+    segments, chosen, ends, bias, seed = batch
     kept = torch.empty([tokens * (self.kept_widths[self.kinds[i]] - x.size(1))], dtype=x.dtype, device=x.device)
     scratch = torch.empty([tokens * self.scratch_widths[self.kinds[i]]], dtype=x.dtype, device=x.device)
     z = torch.empty([chosen.size(0) if chosen.numel() > 0 else tokens, x.size(1)], dtype=x.dtype, device=x.device)
-    return self.any_forward(i, x, segments, chosen, ends, bias, cos, sin, weights, mode, kept, scratch, z)
+    return self.any_forward(i, x, segments, chosen, ends, bias, int(seed), cos, sin, weights, mode, kept, scratch, z)
 
   def forward(self, x: Tensor, layer: Tensor, mode: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor]) -> Tensor:
     """One layer; nothing is kept for a backward pass."""
@@ -30,11 +30,11 @@
     """One layer. Writes what the backward pass wants into `kept`; returns the output, which lies in there, and what else
     it wants, which is small."""
     torch.set_grad_enabled(False)
-    segments, chosen, ends, bias = batch
+    segments, chosen, ends, bias, seed = batch
     tokens, hidden = x.size(0), x.size(1)
     z = __torch__.buffer(kept, 0, chosen.size(0) if chosen.numel() > 0 else tokens, hidden, tokens)
     i = int(layer)
-    results = self.any_forward(i, x, segments, chosen, ends, bias, cos, sin, weights, int(mode), kept[tokens * hidden:], scratch, z)
+    results = self.any_forward(i, x, segments, chosen, ends, bias, int(seed), cos, sin, weights, int(mode), kept[tokens * hidden:], scratch, z)
     return results[:1] + results[1 + self.states[self.kinds[i]]:]
 
   def backward(self, x: Tensor, dz: Tensor, layer: Tensor, mode: Tensor, beta: Tensor, balance: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
@@ -42,9 +42,9 @@
     is not computed. `kept` and `extras` are what forward_keeping wrote and returned behind the output. dz is not changed.
     `balance`: see experts_backward."""
     torch.set_grad_enabled(False)
-    segments, chosen, ends, bias = batch
+    segments, chosen, ends, bias, seed = batch
     return self.any_backward(
-        int(layer), x, dz, segments, chosen, ends, bias, balance, cos, sin, weights, gradients, int(mode), float(beta),
+        int(layer), x, dz, segments, chosen, ends, bias, int(seed), balance, cos, sin, weights, gradients, int(mode), float(beta),
         kept[x.size(0) * x.size(1):], scratch, extras)
 
   def backward_recomputing(self, x: Tensor, dz: Tensor, layer: Tensor, mode: Tensor, beta: Tensor, balance: Tensor, batch: List[Tensor], cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], kept: Tensor, scratch: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ def pack(w: Tensor) -> __torch__.torch.classes.quantized.LinearPackedParamsBase:
       weights = self.weights[at:at + self.argument_counts[i]]
       at += self.argument_counts[i]
       chosen = output_tokens if i == len(self.kinds) - 1 else output_tokens[:0]
-      results = self.any_forward(i, x, segments, chosen, ends_of_examples, bias, cos, sin, weights, int(mode), kept, scratch, z[:chosen.size(0)] if chosen.numel() > 0 else z)
+      results = self.any_forward(i, x, segments, chosen, ends_of_examples, bias, -1, cos, sin, weights, int(mode), kept, scratch, z[:chosen.size(0)] if chosen.numel() > 0 else z)
       z = x
       x = results[0]
       k, v = results[1], results[2]

@@ -26,4 +26,20 @@ def add_product_(out: Tensor, x: Tensor, weight: Tensor, mode: int) -> Tensor:
     return torch.addmm(out, x, weight, out=out)
 
 
+def dropout_mask(p: float, seed: int, number: int, out: Tensor) -> Tensor:
+    """0 with chance p, else 1 / (1 - p); the same again for the same seed and number. Without a seed (-1) there is no
+    dropout, and all are 1."""
+    if seed < 0:
+        return out.fill_(1.0)
+    generator = torch.Generator(device=out.device, seed=seed + number)
+    return torch.bernoulli_(out, 1.0 - p, generator=generator).mul_(1.0 / (1.0 - p))
+
+
+def dropped(x: Tensor, p: float, seed: int, number: int, out: Tensor) -> Tensor:
+    """x times dropout_mask; x itself where there is no dropout."""
+    if seed < 0:
+        return x
+    return __torch__.dropout_mask(p, seed, number, out).mul_(x)
+
+
 # methods
