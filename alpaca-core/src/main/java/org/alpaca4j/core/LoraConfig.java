@@ -1,5 +1,6 @@
 package org.alpaca4j.core;
 
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +63,17 @@ public final class LoraConfig {
   /** Returns a builder with PEFT's defaults, but for the targets: all linear modules. */
   public static Builder builder() {
     return new Builder();
+  }
+
+  /**
+   * Reads the options of an adapter that this library or PEFT has written.
+   *
+   * @param folder with adapter_config.json
+   * @throws CheckpointException if there is none, or it is malformed
+   * @throws UnsupportedModelException if it is no LoRA, or one with options that are not supported
+   */
+  public static LoraConfig load(Path folder) {
+    return AdapterFolder.open(Objects.requireNonNull(folder, "folder is null")).config();
   }
 
   /** Returns the rank of modules for which {@link #rankPattern} has none. */
