@@ -16,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.ToolArguments;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.ModelUse;
@@ -529,8 +530,10 @@ public final class CausalLm implements AutoCloseable {
 
   /**
    * Returns the token ids of a conversation up to where the answer begins, as {@link #chat} gives
-   * them to the model.
+   * them to the model. Arguments of tool calls may be objects or JSON texts; the template sees the
+   * one that it takes, as in training.
    *
+   * @throws IllegalArgumentException if such a text is not the JSON text of an object
    * @throws ChatTemplateException see {@link #chat(List)}
    */
   public int[] chatIds(List<ChatMessage> messages) {
@@ -547,8 +550,9 @@ public final class CausalLm implements AutoCloseable {
     List<ChatMessage> asText =
         splitSpecialTokens ? tokens.withoutSpecialTokens(messages) : messages;
     if (form instanceof ChatTemplate template) {
-      String text = template.render(asText, RenderOptions.withGenerationPrompt()).text();
-      return tokens.encodePromptIds(text);
+      RenderOptions options = RenderOptions.withGenerationPrompt();
+      return tokens.encodePromptIds(
+          ToolArguments.rendered(asText, chat -> template.render(chat, options)).text());
     }
     if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
       throw new ChatTemplateException(

@@ -117,20 +117,25 @@ public final class ChatMessage {
   ChatMessage mapTexts(UnaryOperator<String> change) {
     Map<String, @Nullable Object> mapped = new LinkedHashMap<>();
     fields.forEach(
-        (name, value) -> mapped.put(name, name.equals(ROLE) ? value : map(value, change)));
+        (name, value) -> mapped.put(name, name.equals(ROLE) ? value : mapTexts(value, change)));
     return mapped.equals(fields) ? this : new ChatMessage(mapped);
   }
 
-  private static @Nullable Object map(@Nullable Object value, UnaryOperator<String> change) {
+  /** Returns a value with all texts in it changed, the names of fields too. */
+  private static @Nullable Object mapTexts(
+      @Nullable Object value, UnaryOperator<String> change) {
     if (value instanceof String text) {
       return change.apply(text);
     } else if (value instanceof Map<?, ?> map) {
       Map<Object, @Nullable Object> copy = new LinkedHashMap<>();
-      map.forEach((key, item) -> copy.put(key, map(item, change)));
+      map.forEach(
+          (key, item) ->
+              copy.put(
+                  key instanceof String name ? change.apply(name) : key, mapTexts(item, change)));
       return copy;
     } else if (value instanceof List<?> list) {
       List<@Nullable Object> copy = new ArrayList<>(list.size());
-      list.forEach(item -> copy.add(map(item, change)));
+      list.forEach(item -> copy.add(mapTexts(item, change)));
       return copy;
     }
     return value;

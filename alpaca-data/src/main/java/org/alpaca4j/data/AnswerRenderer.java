@@ -84,10 +84,10 @@ final class AnswerRenderer {
     boolean silent = Reasoning.of(conversation.messages().get(index)).isEmpty();
     thoughts |= !silent;
     if (switchesThinking && silent && answered.startsWith(prompt)) {
-      String withoutThinking = prompt(conversation, index, false);
-      if (withoutThinking.startsWith(prompt) && answered.startsWith(withoutThinking)) {
-        switchedOff = true;
-        prompt = withoutThinking;
+      Optional<Answer> switchedOff = switchedOff(conversation, index, prompt, answered);
+      if (switchedOff.isPresent()) {
+        this.switchedOff = true;
+        return switchedOff;
       }
     }
     int begin = begin(conversation, index, prompt, answered);
@@ -177,12 +177,37 @@ final class AnswerRenderer {
     }
   }
 
-  private String prompt(Conversation conversation, int messages, @Nullable Boolean thinking) {
-    RenderOptions.Builder options = options(conversation.tools()).addGenerationPrompt(true);
+  /**
+   * Returns an answer behind the prompt with thinking switched off, if that holds the empty block of
+   * thinking that the template puts before the answer. Then the question may be another one, too:
+   * GLM's ends with {@code /nothink}.
+   */
+  private Optional<Answer> switchedOff(
+      Conversation conversation, int index, String prompt, String answered) {
+    String off = prompt(conversation, index, false);
+    String answeredOff =
+        off.startsWith(prompt) ? answered : render(conversation, index + 1, false, false);
+    if (!answeredOff.startsWith(off)) {
+      return Optional.empty();
+    }
+    String said = answeredOff.substring(off.length());
+    return answered.substring(prompt.length()).endsWith(said)
+            && (off.startsWith(prompt) || said.length() < answered.length() - prompt.length())
+        ? Optional.of(new Answer(off, ended(conversation, said)))
+        : Optional.empty();
+  }
+
+  private String render(
+      Conversation conversation, int messages, boolean asks, @Nullable Boolean thinking) {
+    RenderOptions.Builder options = options(conversation.tools()).addGenerationPrompt(asks);
     if (thinking != null) {
       options.variable(THINKING_SWITCH, thinking);
     }
     return template.render(conversation.messages().subList(0, messages), options.build()).text();
+  }
+
+  private String prompt(Conversation conversation, int messages, @Nullable Boolean thinking) {
+    return render(conversation, messages, true, thinking);
   }
 
   private static RenderOptions.Builder options(List<Map<String, @Nullable Object>> tools) {

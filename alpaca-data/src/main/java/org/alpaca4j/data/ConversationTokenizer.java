@@ -12,6 +12,7 @@ import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.ChatTemplate.Span;
 import org.alpaca4j.core.Encoding;
 import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.core.internal.ToolArguments;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,7 +60,12 @@ final class ConversationTokenizer {
   }
 
   SupervisedExample example(Conversation given) {
-    Conversation conversation = Reasoning.kept(given, thinking);
+    Conversation kept = Reasoning.kept(given, thinking);
+    return ToolArguments.rendered(
+        kept.messages(), messages -> rendered(new Conversation(messages, kept.tools())));
+  }
+
+  private SupervisedExample rendered(Conversation conversation) {
     ChatTemplate.Rendered whole = renderer.render(conversation, conversation.messages().size());
     SupervisedExample example =
         generationBlocks

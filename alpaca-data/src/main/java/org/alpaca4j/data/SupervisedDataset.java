@@ -3,6 +3,8 @@ package org.alpaca4j.data;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
@@ -573,10 +575,20 @@ public final class SupervisedDataset {
 
     @Override
     Conversation withoutSpecialTokens(Conversation conversation, Tokenizer tokenizer) {
-      List<ChatMessage> marked = tokenizer.withoutSpecialTokens(conversation.messages());
-      return marked.equals(conversation.messages())
-          ? conversation
-          : new Conversation(marked, conversation.tools());
+      Conversation marked =
+          new Conversation(
+              tokenizer.withoutSpecialTokens(conversation.messages()),
+              withoutSpecialTokens(conversation.tools(), tokenizer));
+      return marked.equals(conversation) ? conversation : marked;
+    }
+
+    @SuppressWarnings("unchecked") // the very tools, in which texts are marked
+    private static List<Map<String, @Nullable Object>> withoutSpecialTokens(
+        List<Map<String, @Nullable Object>> tools, Tokenizer tokenizer) {
+      ChatMessage carrier = ChatMessage.ofMap(Map.of("role", "tool", "content", tools));
+      return (List<Map<String, @Nullable Object>>)
+          Objects.requireNonNull(
+              tokenizer.withoutSpecialTokens(List.of(carrier)).get(0).toMap().get("content"));
     }
 
     @Override

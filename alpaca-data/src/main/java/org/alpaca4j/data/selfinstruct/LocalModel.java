@@ -1,5 +1,6 @@
 package org.alpaca4j.data.selfinstruct;
 
+import com.google.common.primitives.Ints;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -8,6 +9,7 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.FinishReason;
 import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.GenerationResult;
+import org.alpaca4j.core.Tokenizer;
 
 /**
  * A model in this process, which continues all prompts of a round as one batch.
@@ -82,7 +84,7 @@ public final class LocalModel implements InstructionModel {
     List<int[]> prompts = new ArrayList<>();
     int room = model.config().maxPositionEmbeddings();
     for (ModelRequest request : requests) {
-      int[] ids = model.tokenizer().encodeIds(request.prompt(), true);
+      int[] ids = promptIds(model.tokenizer(), request.prompt());
       room = Math.min(room, model.config().maxPositionEmbeddings() - ids.length);
       if (room < 1) {
         throw new InstructionModelException(
@@ -108,6 +110,13 @@ public final class LocalModel implements InstructionModel {
               result.finishReason() == FinishReason.LENGTH ? "length" : "stop",
               new TokenUsage(prompts.get(i).length, result.ids().length)));
     }
+  }
+
+  /** What seed tasks quote is text, even where it is that of a special token. */
+  static int[] promptIds(Tokenizer tokenizer, String prompt) {
+    return Ints.concat(
+        tokenizer.prefixIds(),
+        tokenizer.encodePromptIds(tokenizer.withoutSpecialTokens(prompt)));
   }
 
   private GenerationConfig config(ModelRequest first, int room) {
