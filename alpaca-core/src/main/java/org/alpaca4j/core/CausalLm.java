@@ -100,6 +100,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static CausalLm load(String folderOrId) {
+    Objects.requireNonNull(folderOrId, "folderOrId is null");
     return builder(folderOrId).load();
   }
 
@@ -112,6 +113,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static Builder builder(String folderOrId) {
+    Objects.requireNonNull(folderOrId, "folderOrId is null");
     return builder(ModelHub.resolve(folderOrId));
   }
 
@@ -350,6 +352,8 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if there are no ids, or one is not in the vocabulary
    */
   public NDArray logits(NDManager scope, int[] ids) {
+    Objects.requireNonNull(scope, "scope is null");
+    Objects.requireNonNull(ids, "ids is null");
     try (ModelUse.Use reading = use.read();
         NDManager step = scope.newSubManager(device())) {
       PackedInput input =
@@ -369,6 +373,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws CheckpointException if that fails; nothing half-written remains
    */
   public void save(Path target) {
+    Objects.requireNonNull(target, "target is null");
     save(CheckpointWriter.builder(target), model.storage());
   }
 
@@ -380,6 +385,8 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if weights are not stored in that type
    */
   public void save(CheckpointWriter.Builder writer, DType dtype) {
+    Objects.requireNonNull(writer, "writer is null");
+    Objects.requireNonNull(dtype, "dtype is null");
     if (!dtype.isWeight()) {
       throw new IllegalArgumentException("dtype is " + dtype + ", but must be F32, BF16 or F16");
     }
@@ -463,6 +470,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if an id is outside the vocabulary
    */
   public synchronized void addEndTokens(Collection<Integer> ids) {
+    Objects.requireNonNull(ids, "ids is null");
     for (int id : ids) {
       if (id < 0 || id >= config().vocabSize()) {
         throw new IllegalArgumentException(
@@ -524,6 +532,8 @@ public final class CausalLm implements AutoCloseable {
    */
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationConfig config, TokenListener listener) {
+    Objects.requireNonNull(config, "config is null");
+    Objects.requireNonNull(listener, "listener is null");
     Generator own = generator(); // refuses a closed model
     return own.generate(chatIds(messages), config, listener);
   }

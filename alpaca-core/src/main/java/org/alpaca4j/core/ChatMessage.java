@@ -44,8 +44,6 @@ public final class ChatMessage {
 
   /** Returns a message with this role and text. */
   public static ChatMessage of(String role, String content) {
-    Objects.requireNonNull(role, "role is null");
-    Objects.requireNonNull(content, "content is null");
     return new ChatMessage(role, content, Map.of());
   }
 
@@ -72,6 +70,7 @@ public final class ChatMessage {
    * @throws IllegalArgumentException if there is no role
    */
   public static ChatMessage ofMap(Map<String, ? extends @Nullable Object> fields) {
+    Objects.requireNonNull(fields, "fields is null");
     return new ChatMessage(fields);
   }
 
@@ -158,6 +157,9 @@ public final class ChatMessage {
 
   private static Map<String, @Nullable Object> merge(
       String role, String content, Map<String, ? extends @Nullable Object> extra) {
+    Objects.requireNonNull(role, "role is null");
+    Objects.requireNonNull(content, "content is null");
+    Objects.requireNonNull(extra, "extra is null");
     if (extra.containsKey(ROLE) || extra.containsKey(CONTENT)) {
       throw new IllegalArgumentException(
           "'role' and 'content' are given twice; use ofMap for structured content");

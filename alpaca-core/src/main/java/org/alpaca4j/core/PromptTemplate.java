@@ -163,6 +163,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the text is not such an object, or its patterns are not valid
    */
   public static PromptTemplate fromJson(String json) {
+    Objects.requireNonNull(json, "json is null");
     return fromJson(json, "prompt template");
   }
 
@@ -193,6 +194,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the file cannot be written
    */
   public void save(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Path file = folder.resolve(FILE_NAME);
     try {
       Files.createDirectories(folder);
@@ -208,6 +210,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the file is malformed
    */
   public static Optional<PromptTemplate> load(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Path file = folder.resolve(FILE_NAME);
     if (!Files.isRegularFile(file)) {
       return Optional.empty();

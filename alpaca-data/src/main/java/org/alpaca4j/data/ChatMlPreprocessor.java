@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Objects;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -86,6 +87,8 @@ public final class ChatMlPreprocessor {
    * @throws DataException if the tokenizer lacks the tokens of ChatML
    */
   public static ChatMlPreprocessor of(Tokenizer tokenizer, LabelMask mask) {
+    Objects.requireNonNull(tokenizer, "tokenizer is null");
+    Objects.requireNonNull(mask, "mask is null");
     return new ChatMlPreprocessor(tokenizer, mask);
   }
 
@@ -94,6 +97,7 @@ public final class ChatMlPreprocessor {
    * not learnt.
    */
   public SupervisedExample example(List<ChatMessage> messages) {
+    Objects.requireNonNull(messages, "messages is null");
     return example(messages, SupervisedDataset.Turns.ALL);
   }
 
@@ -133,6 +137,7 @@ public final class ChatMlPreprocessor {
    * as in the original code.
    */
   public PaddedBatch batch(List<Conversation> conversations) {
+    Objects.requireNonNull(conversations, "conversations is null");
     List<SupervisedExample> examples = new ArrayList<>();
     conversations.forEach(conversation -> examples.add(example(conversation.messages())));
     return PaddingCollator.builder()

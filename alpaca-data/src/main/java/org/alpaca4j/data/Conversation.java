@@ -2,6 +2,7 @@ package org.alpaca4j.data;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.alpaca4j.core.ChatMessage;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,8 @@ public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullabl
 
   /** Copies the lists and checks that there is a message. */
   public Conversation {
+    Objects.requireNonNull(tools, "tools is null");
+    Objects.requireNonNull(messages, "messages is null");
     messages = List.copyOf(messages);
     tools = List.copyOf(tools);
     if (messages.isEmpty()) {
@@ -35,6 +38,7 @@ public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullabl
 
   /** Returns a conversation of these messages, without tools. */
   public static Conversation of(ChatMessage... messages) {
+    Objects.requireNonNull(messages, "messages is null");
     return new Conversation(List.of(messages));
   }
 }

@@ -42,7 +42,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
   private final Layout layout;
 
   private ConversationReader(String field, Layout layout) {
-    this.field = Objects.requireNonNull(field, "field");
+    this.field = Objects.requireNonNull(field, "field is null");
     this.layout = layout;
   }
 
@@ -93,6 +93,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    * @throws DataException if the file is not such an array, naming line, record and field
    */
   public static List<Conversation> readJson(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.json(file));
   }
 
@@ -103,6 +104,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    * @throws DataException if a line is not such a record, naming line, record and field
    */
   public static List<Conversation> readJsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.jsonl(file));
   }
 
@@ -119,6 +121,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    */
   @Override
   public Conversation apply(DataRecord from) {
+    Objects.requireNonNull(from, "from is null");
     List<ChatMessage> messages = layout == Layout.ALPACA ? rounds(from) : turns(from);
     putSystemFirst(from, messages);
     return new Conversation(messages, tools(from));

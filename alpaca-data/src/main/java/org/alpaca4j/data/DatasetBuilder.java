@@ -170,7 +170,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
    */
   public B onBadRecord(OnBadRecord value) {
     calls.first("onBadRecord");
-    onBadRecord = Objects.requireNonNull(value, "onBadRecord");
+    onBadRecord = Objects.requireNonNull(value, "onBadRecord is null");
     return self();
   }
 

@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,6 +55,7 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
    * of an example takes a place of its own.
    */
   public static PackedBatch of(List<SupervisedExample> given) {
+    Objects.requireNonNull(given, "given is null");
     List<SupervisedExample> examples =
         given.stream().flatMap(example -> example.sequences().stream()).toList();
     int[] cumulative = new int[examples.size() + 1];
@@ -77,6 +79,7 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
    * @param maxTokens tokens that a batch may hold; a longer example gets a batch of its own
    */
   public static List<PackedBatch> pack(List<SupervisedExample> examples, int maxTokens) {
+    Objects.requireNonNull(examples, "examples is null");
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens must be at least 1, found " + maxTokens);
     }

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +49,7 @@ public record PaddedBatch(int[][] inputIds, int[][] labels, int[][] attentionMas
    * @param manager owns the arrays: they live until it, or the list, is closed
    */
   public NDList toNDList(NDManager manager) {
+    Objects.requireNonNull(manager, "manager is null");
     return new NDList(
         array(manager, "input_ids", inputIds),
         array(manager, "labels", labels),

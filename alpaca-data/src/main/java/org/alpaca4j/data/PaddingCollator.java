@@ -2,6 +2,7 @@ package org.alpaca4j.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalInt;
 import org.alpaca4j.core.Tokenizer;
 
@@ -62,6 +63,7 @@ public final class PaddingCollator {
    * @throws IllegalArgumentException if there is no example
    */
   public PaddedBatch collate(List<SupervisedExample> given) {
+    Objects.requireNonNull(given, "given is null");
     if (given.isEmpty()) {
       throw new IllegalArgumentException("a batch needs at least one example");
     }
@@ -102,6 +104,7 @@ public final class PaddingCollator {
      * @throws DataException if it has none
      */
     public Builder tokenizer(Tokenizer tokenizer) {
+      Objects.requireNonNull(tokenizer, "tokenizer is null");
       calls.firstOf("tokenizer", "tokenizer or padId");
       padId = tokenizer.padId();
       if (padId.isEmpty()) {
@@ -121,6 +124,7 @@ public final class PaddingCollator {
 
     /** Sets the side; {@link Side#RIGHT} by default. */
     public Builder side(Side value) {
+      Objects.requireNonNull(value, "side is null");
       calls.first("side");
       side = value;
       return this;
@@ -138,6 +142,7 @@ public final class PaddingCollator {
 
     /** Sets what the attention mask hides; {@link Mask#BY_POSITION} by default. */
     public Builder mask(Mask value) {
+      Objects.requireNonNull(value, "mask is null");
       calls.first("mask");
       mask = value;
       return this;

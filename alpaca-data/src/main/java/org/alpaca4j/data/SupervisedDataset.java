@@ -187,6 +187,7 @@ public final class SupervisedDataset {
    * @throws DataException if there is no example, or one without a supervised token
    */
   public static SupervisedDataset of(List<SupervisedExample> examples) {
+    Objects.requireNonNull(examples, "examples is null");
     DatasetAssembler.Options asTheyAre =
         new DatasetAssembler.Options(
             Integer.MAX_VALUE,
@@ -278,6 +279,7 @@ public final class SupervisedDataset {
 
   /** Returns the examples at these indexes, in this order; shares this dataset's memory. */
   public SupervisedDataset subset(int[] indexes) {
+    Objects.requireNonNull(indexes, "indexes is null");
     int[] stored = new int[indexes.length];
     long tokens = 0;
     long supervised = 0;
@@ -379,6 +381,7 @@ public final class SupervisedDataset {
 
     /** Sets the prompt template; {@link PromptTemplate#ALPACA} by default. */
     public Builder template(PromptTemplate value) {
+      Objects.requireNonNull(value, "template is null");
       calls.first("template");
       template = value;
       return this;
@@ -386,6 +389,7 @@ public final class SupervisedDataset {
 
     /** Sets how source and target are tokenised; {@link Mode#SEGMENTS} by default. */
     public Builder mode(Mode value) {
+      Objects.requireNonNull(value, "mode is null");
       calls.first("mode");
       mode = value;
       return this;
@@ -499,6 +503,7 @@ public final class SupervisedDataset {
      * the whole conversation.
      */
     public ConversationsBuilder chatTemplate(ChatTemplate value) {
+      Objects.requireNonNull(value, "chatTemplate is null");
       calls.firstOf("chatTemplate", "chatMl or chatTemplate");
       chatTemplate = value;
       return this;
@@ -506,6 +511,7 @@ public final class SupervisedDataset {
 
     /** Builds ChatML by hand with {@link ChatMlPreprocessor} and this label mask. */
     public ConversationsBuilder chatMl(ChatMlPreprocessor.LabelMask mask) {
+      Objects.requireNonNull(mask, "mask is null");
       calls.firstOf("chatMl", "chatMl or chatTemplate");
       chatMl = mask;
       return this;
@@ -513,6 +519,7 @@ public final class SupervisedDataset {
 
     /** Sets which of the assistant's messages are learnt; {@link Turns#ALL} by default. */
     public ConversationsBuilder turns(Turns value) {
+      Objects.requireNonNull(value, "turns is null");
       calls.first("turns");
       turns = value;
       return this;
@@ -520,6 +527,7 @@ public final class SupervisedDataset {
 
     /** Sets what becomes of what the assistant thinks; {@link Thinking#KEEP} by default. */
     public ConversationsBuilder thinking(Thinking value) {
+      Objects.requireNonNull(value, "thinking is null");
       calls.first("thinking");
       thinking = value;
       return this;
@@ -635,6 +643,7 @@ public final class SupervisedDataset {
 
     /** Sets the prompt; {@link AdgenPreprocessor.Prompt#WRAPPED} by default. */
     public AdgenBuilder prompt(AdgenPreprocessor.Prompt value) {
+      Objects.requireNonNull(value, "prompt is null");
       calls.first("prompt");
       prompt = value;
       return this;

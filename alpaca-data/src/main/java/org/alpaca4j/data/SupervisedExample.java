@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +30,9 @@ public record SupervisedExample(int[] ids, int[] labels, int[] starts) {
 
   /** Checks that there are as many labels as ids, and that the sequences are among them. */
   public SupervisedExample {
+    Objects.requireNonNull(starts, "starts is null");
+    Objects.requireNonNull(labels, "labels is null");
+    Objects.requireNonNull(ids, "ids is null");
     if (ids.length != labels.length) {
       throw new IllegalArgumentException(
           "ids and labels must have one length, found " + ids.length + " and " + labels.length);
@@ -62,6 +66,7 @@ public record SupervisedExample(int[] ids, int[] labels, int[] starts) {
    * @param parts at least one; none empty
    */
   public static SupervisedExample of(List<SupervisedExample> parts) {
+    Objects.requireNonNull(parts, "parts is null");
     if (parts.size() == 1) {
       return parts.get(0);
     }

@@ -309,6 +309,29 @@ class SupervisedDatasetTest {
   }
 
   @Test
+  void saysThatTheTokenizerIsClosed() {
+    Tokenizer closed = TestTokenizer.load();
+    closed.close();
+    Conversation conversation =
+        Conversation.of(ChatMessage.user("a"), ChatMessage.assistant("b"));
+    for (DatasetBuilder<?, ?> builder :
+        List.of(
+            SupervisedDataset.builder()
+                .tokenizer(closed)
+                .records(List.of(InstructionRecord.of("a", "b"))),
+            SupervisedDataset.conversations().tokenizer(closed).records(List.of(conversation)),
+            SupervisedDataset.conversations()
+                .tokenizer(closed)
+                .chatMl(ChatMlPreprocessor.LabelMask.QWEN)
+                .records(List.of(conversation)),
+            SupervisedDataset.adgen().tokenizer(closed).records(List.of(AdgenRecord.of("a", "b"))))) {
+      assertThatThrownBy(builder::build)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the tokenizer of " + TestTokenizer.folder() + " is closed");
+    }
+  }
+
+  @Test
   void keepsTheOrderOfManyRecordsTokenisedInParallel() throws IOException {
     StringBuilder lines = new StringBuilder();
     for (int i = 0; i < 20_000; i++) {

@@ -3,6 +3,7 @@ package org.alpaca4j.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.internal.Internals;
@@ -51,6 +52,7 @@ public final class ModelEvaluator implements AutoCloseable {
 
   /** Returns an evaluator that computes in the precision of the model's weights. */
   public static ModelEvaluator of(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     LoadedModel loaded = Internals.loaded(model);
     WeightStore store = WeightStore.untrained(loaded, loaded.activations());
     ModelPass pass = new ModelPass(loaded, store, LOSS_CHUNK_TOKENS);
@@ -71,6 +73,7 @@ public final class ModelEvaluator implements AutoCloseable {
    * @throws IllegalStateException if the model is closed, or another thread trains it
    */
   public List<ExampleLoss> losses(SupervisedDataset dataset) {
+    Objects.requireNonNull(dataset, "dataset is null");
     if (use == null) {
       return lossesInUse(dataset); // of the training, which uses the model already
     }
@@ -112,6 +115,7 @@ public final class ModelEvaluator implements AutoCloseable {
 
   /** Returns the mean loss over all supervised tokens of a dataset. */
   public Evaluation evaluate(SupervisedDataset dataset) {
+    Objects.requireNonNull(dataset, "dataset is null");
     double sum = 0;
     long tokens = 0;
     for (ExampleLoss example : losses(dataset)) {

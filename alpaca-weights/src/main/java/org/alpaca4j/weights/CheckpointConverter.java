@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
@@ -87,11 +88,14 @@ public final class CheckpointConverter {
    * @param target the folder to make
    */
   public static Builder builder(Path source, Path target) {
+    Objects.requireNonNull(source, "source is null");
+    Objects.requireNonNull(target, "target is null");
     return new Builder(source, target);
   }
 
   /** Returns whether a folder holds Meta's release of a Llama, by its files' names alone. */
   public static boolean isMetaRelease(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     return MetaFolder.isMeta(folder);
   }
 
@@ -120,6 +124,7 @@ public final class CheckpointConverter {
      * @param type F32, BF16 or F16
      */
     public Builder dtype(DType type) {
+      Objects.requireNonNull(type, "type is null");
       dtype = type;
       return this;
     }
@@ -157,6 +162,7 @@ public final class CheckpointConverter {
      * folder above. Needed for Llama 3, whose {@code tokenizer.model} is another format.
      */
     public Builder tokenizer(Path path) {
+      Objects.requireNonNull(path, "path is null");
       tokenizer = path;
       return this;
     }
@@ -169,6 +175,7 @@ public final class CheckpointConverter {
 
     /** Sets who hears of progress; default nobody. */
     public Builder listener(ProgressListener value) {
+      Objects.requireNonNull(value, "listener is null");
       listener = value;
       return this;
     }

@@ -31,6 +31,7 @@ import org.alpaca4j.core.Generator;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.data.AdgenPreprocessor;
 import org.alpaca4j.data.Conversation;
 import org.alpaca4j.data.DataFile;
 import org.alpaca4j.data.DataRecord;
@@ -107,6 +108,11 @@ final class SampleValues implements AutoCloseable {
         () -> OpenAiModel.builder().model("x").baseUrl(URI.create("http://localhost")).build());
     byType.put(
         ApiCallEvaluator.class, () -> ApiCallEvaluator.of(ApiHub.TORCH_HUB, List.of("f(a=1)")));
+    byType.put(
+        AdgenPreprocessor.class,
+        () ->
+            AdgenPreprocessor.of(
+                model.tokenizer(), AdgenPreprocessor.Prompt.WRAPPED, 8, 8));
     byType.put(PaddingCollator.class, () -> PaddingCollator.builder().padId(1).build());
     byType.put(
         DataRecord.class,

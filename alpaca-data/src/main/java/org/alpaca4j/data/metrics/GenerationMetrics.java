@@ -3,6 +3,7 @@ package org.alpaca4j.data.metrics;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.ToDoubleFunction;
 import org.slf4j.Logger;
@@ -30,6 +31,7 @@ public final class GenerationMetrics {
    *     LLaMA-Factory's numbers
    */
   public GenerationMetrics(Segmenter segmenter) {
+    Objects.requireNonNull(segmenter, "segmenter is null");
     this.segmenter = segmenter;
   }
 
@@ -40,6 +42,8 @@ public final class GenerationMetrics {
    * @param reference the text it should be
    */
   public GenerationScores score(String prediction, String reference) {
+    Objects.requireNonNull(prediction, "prediction is null");
+    Objects.requireNonNull(reference, "reference is null");
     Rouge rouge = Rouge.of(words(prediction), words(reference));
     boolean same = PythonText.strip(prediction).equals(PythonText.strip(reference));
     return new GenerationScores(
@@ -77,6 +81,8 @@ public final class GenerationMetrics {
    * @throws IllegalArgumentException if the lists differ in length
    */
   public GenerationScores score(List<String> predictions, List<String> references) {
+    Objects.requireNonNull(predictions, "predictions is null");
+    Objects.requireNonNull(references, "references is null");
     if (predictions.size() != references.size()) {
       throw new IllegalArgumentException(
           predictions.size() + " predictions, but " + references.size() + " references");

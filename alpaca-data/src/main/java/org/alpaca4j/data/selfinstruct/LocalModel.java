@@ -4,6 +4,7 @@ import com.google.common.primitives.Ints;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.FinishReason;
@@ -31,6 +32,7 @@ public final class LocalModel implements InstructionModel {
 
   /** Returns a model with the default options. */
   public static LocalModel of(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     return builder(model).build();
   }
 
@@ -40,6 +42,7 @@ public final class LocalModel implements InstructionModel {
    * @param model stays the caller's, who closes it
    */
   public static Builder builder(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     return new Builder(model);
   }
 
@@ -78,6 +81,8 @@ public final class LocalModel implements InstructionModel {
 
   @Override
   public void complete(List<ModelRequest> requests, Consumer<ModelReply> replies) {
+    Objects.requireNonNull(requests, "requests is null");
+    Objects.requireNonNull(replies, "replies is null");
     if (requests.isEmpty()) {
       return;
     }

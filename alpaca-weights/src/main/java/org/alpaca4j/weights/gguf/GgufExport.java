@@ -78,6 +78,7 @@ public final class GgufExport {
    * @param folder a checkpoint folder with config.json, weights and tokenizer
    */
   public static Builder builder(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     return new Builder(folder);
   }
 
@@ -101,7 +102,7 @@ public final class GgufExport {
      * rows are not whole blocks of Q8_0 becomes F16.
      */
     public Builder type(GgufType value) {
-      type = Objects.requireNonNull(value);
+      type = Objects.requireNonNull(value, "type is null");
       return this;
     }
 
@@ -110,13 +111,13 @@ public final class GgufExport {
      * default: {@link #type} alone decides.
      */
     public Builder quantise(GgufQuantisation value) {
-      quantisation = Objects.requireNonNull(value);
+      quantisation = Objects.requireNonNull(value, "quantise is null");
       return this;
     }
 
     /** Sets the model's name ({@code general.name}); default the folder's name. */
     public Builder name(String value) {
-      name = Objects.requireNonNull(value);
+      name = Objects.requireNonNull(value, "name is null");
       return this;
     }
 
@@ -126,7 +127,7 @@ public final class GgufExport {
      * that is not recognised is refused.
      */
     public Builder preTokenizer(String value) {
-      preTokenizer = Objects.requireNonNull(value);
+      preTokenizer = Objects.requireNonNull(value, "preTokenizer is null");
       return this;
     }
 
@@ -189,6 +190,7 @@ public final class GgufExport {
    * @throws org.alpaca4j.core.TokenizerException if the tokenizer cannot be read
    */
   public void write(Path target) {
+    Objects.requireNonNull(target, "target is null");
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       ModelConfig config = checkpoint.config();
       Internals.requireLoadable(config);

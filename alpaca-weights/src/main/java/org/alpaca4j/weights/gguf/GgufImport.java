@@ -66,6 +66,7 @@ public final class GgufImport {
    * @param file a GGUF file, version 2 or 3, little-endian
    */
   public static Builder builder(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return new Builder(file);
   }
 
@@ -87,7 +88,7 @@ public final class GgufImport {
      * all have one such type; else F32, which holds what quantised weights stand for exactly.
      */
     public Builder dtype(DType value) {
-      dtype = Objects.requireNonNull(value);
+      dtype = Objects.requireNonNull(value, "dtype is null");
       return this;
     }
 
@@ -96,7 +97,7 @@ public final class GgufImport {
      * {@code tokenizer.ggml.pre} is missing or unknown.
      */
     public Builder preTokenizer(String value) {
-      preTokenizer = Objects.requireNonNull(value);
+      preTokenizer = Objects.requireNonNull(value, "preTokenizer is null");
       return this;
     }
 
@@ -147,6 +148,7 @@ public final class GgufImport {
    *     or does not know such a tokenizer
    */
   public void write(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     try (GgufFile gguf = GgufFile.open(file)) {
       ModelConfig read = GgufHyperparameters.read(gguf);
       List<GgufLayout.Entry> layout = GgufLayout.of(read);
