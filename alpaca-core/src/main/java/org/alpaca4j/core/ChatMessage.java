@@ -121,8 +121,7 @@ public final class ChatMessage {
   }
 
   /** Returns a value with all texts in it changed, the names of fields too. */
-  private static @Nullable Object mapTexts(
-      @Nullable Object value, UnaryOperator<String> change) {
+  private static @Nullable Object mapTexts(@Nullable Object value, UnaryOperator<String> change) {
     if (value instanceof String text) {
       return change.apply(text);
     } else if (value instanceof Map<?, ?> map) {

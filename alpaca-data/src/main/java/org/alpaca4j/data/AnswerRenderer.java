@@ -84,10 +84,10 @@ final class AnswerRenderer {
     boolean silent = Reasoning.of(conversation.messages().get(index)).isEmpty();
     thoughts |= !silent;
     if (switchesThinking && silent && answered.startsWith(prompt)) {
-      Optional<Answer> switchedOff = switchedOff(conversation, index, prompt, answered);
-      if (switchedOff.isPresent()) {
-        this.switchedOff = true;
-        return switchedOff;
+      Optional<Answer> answer = withoutThinking(conversation, index, prompt, answered);
+      if (answer.isPresent()) {
+        switchedOff = true;
+        return answer;
       }
     }
     int begin = begin(conversation, index, prompt, answered);
@@ -178,21 +178,22 @@ final class AnswerRenderer {
   }
 
   /**
-   * Returns an answer behind the prompt with thinking switched off, if that holds the empty block of
-   * thinking that the template puts before the answer. Then the question may be another one, too:
-   * GLM's ends with {@code /nothink}.
+   * Returns an answer behind the prompt with thinking switched off, if that prompt holds the empty
+   * block of thinking that the template puts before the answer. The question may be another one
+   * then: GLM's ends with {@code /nothink}.
    */
-  private Optional<Answer> switchedOff(
+  private Optional<Answer> withoutThinking(
       Conversation conversation, int index, String prompt, String answered) {
     String off = prompt(conversation, index, false);
-    String answeredOff =
-        off.startsWith(prompt) ? answered : render(conversation, index + 1, false, false);
+    boolean sameQuestion = off.startsWith(prompt);
+    String answeredOff = sameQuestion ? answered : render(conversation, index + 1, false, false);
     if (!answeredOff.startsWith(off)) {
       return Optional.empty();
     }
     String said = answeredOff.substring(off.length());
-    return answered.substring(prompt.length()).endsWith(said)
-            && (off.startsWith(prompt) || said.length() < answered.length() - prompt.length())
+    String saidByDefault = answered.substring(prompt.length());
+    boolean blockIsAsked = saidByDefault.endsWith(said) && said.length() < saidByDefault.length();
+    return sameQuestion || blockIsAsked
         ? Optional.of(new Answer(off, ended(conversation, said)))
         : Optional.empty();
   }

@@ -239,8 +239,7 @@ class AnswersTest {
             .build();
     assertThat(
             ((ChatTemplate) dataset.promptForm().orElseThrow())
-                .render(
-                    TWO_TURNS.messages().subList(0, 1), RenderOptions.withGenerationPrompt())
+                .render(TWO_TURNS.messages().subList(0, 1), RenderOptions.withGenerationPrompt())
                 .text())
         .endsWith("/nothink<|im_start|>\n<think></think>");
   }
@@ -287,7 +286,9 @@ class AnswersTest {
     int[] ids = dataset.get(0).ids();
 
     assertThat(ids).doesNotContain(TestTokenizer.BOS, TestTokenizer.IM_END);
-    assertThat(tokenizer.decode(ids, false)).contains("<|im_end|>", "a<s>b").doesNotContain("\uFDD0");
+    assertThat(tokenizer.decode(ids, false))
+        .contains("<|im_end|>", "a<s>b")
+        .doesNotContain("\uFDD0");
     assertThat(dataset.report().specialTokensAsText()).isEqualTo(1);
   }
 

@@ -312,8 +312,7 @@ class SupervisedDatasetTest {
   void saysThatTheTokenizerIsClosed() {
     Tokenizer closed = TestTokenizer.load();
     closed.close();
-    Conversation conversation =
-        Conversation.of(ChatMessage.user("a"), ChatMessage.assistant("b"));
+    Conversation conversation = Conversation.of(ChatMessage.user("a"), ChatMessage.assistant("b"));
     for (DatasetBuilder<?, ?> builder :
         List.of(
             SupervisedDataset.builder()
@@ -324,7 +323,9 @@ class SupervisedDatasetTest {
                 .tokenizer(closed)
                 .chatMl(ChatMlPreprocessor.LabelMask.QWEN)
                 .records(List.of(conversation)),
-            SupervisedDataset.adgen().tokenizer(closed).records(List.of(AdgenRecord.of("a", "b"))))) {
+            SupervisedDataset.adgen()
+                .tokenizer(closed)
+                .records(List.of(AdgenRecord.of("a", "b"))))) {
       assertThatThrownBy(builder::build)
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("the tokenizer of " + TestTokenizer.folder() + " is closed");

@@ -53,12 +53,14 @@ class NullArgumentsTest {
   @ParameterizedTest
   @ValueSource(strings = {"core", "data", "train", "weights"})
   void everyArgumentIsNamed(String module) throws IOException {
+    List<Class<?>> types = publicTypes("org.alpaca4j." + module);
     Set<String> unnamed = new TreeSet<>();
     try (SampleValues samples = new SampleValues(folder)) {
-      for (Class<?> type : publicTypes("org.alpaca4j." + module)) {
+      for (Class<?> type : types) {
         executables(type).forEach(call -> tryNulls(samples, type, call, unnamed));
       }
     }
+    assertThat(types).isNotEmpty();
     assertThat(unnamed).isEmpty();
   }
 
@@ -104,7 +106,7 @@ class NullArgumentsTest {
       String name = parameters[i].getName();
       String expected = (name.equals("value") ? call.getName() : name) + " is null";
       String said = said(samples, type, call, i);
-      if (!said.contains(expected)) {
+      if (!said.startsWith(expected)) {
         unnamed.add(
             "%s#%s(%d): %s: %s"
                 .formatted(

@@ -1,7 +1,9 @@
 package org.alpaca4j.examples;
 
 import ai.djl.Device;
+import java.io.IOException;
 import java.lang.reflect.Array;
+import java.lang.reflect.Constructor;
 import java.lang.reflect.Executable;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -58,7 +60,7 @@ final class SampleValues implements AutoCloseable {
   private final CausalLm model;
   private final Checkpoint checkpoint;
 
-  SampleValues(Path folder) throws java.io.IOException {
+  SampleValues(Path folder) throws IOException {
     Path base = TinyCheckpoint.write(folder.resolve("model"));
     model = CausalLm.load(base);
     checkpoint = Checkpoint.open(base);
@@ -110,9 +112,7 @@ final class SampleValues implements AutoCloseable {
         ApiCallEvaluator.class, () -> ApiCallEvaluator.of(ApiHub.TORCH_HUB, List.of("f(a=1)")));
     byType.put(
         AdgenPreprocessor.class,
-        () ->
-            AdgenPreprocessor.of(
-                model.tokenizer(), AdgenPreprocessor.Prompt.WRAPPED, 8, 8));
+        () -> AdgenPreprocessor.of(model.tokenizer(), AdgenPreprocessor.Prompt.WRAPPED, 8, 8));
     byType.put(PaddingCollator.class, () -> PaddingCollator.builder().padId(1).build());
     byType.put(
         DataRecord.class,
@@ -156,7 +156,7 @@ final class SampleValues implements AutoCloseable {
       return Optional.of(
           maker instanceof Method method
               ? method.invoke(null, arguments)
-              : ((java.lang.reflect.Constructor<?>) maker).newInstance(arguments));
+              : ((Constructor<?>) maker).newInstance(arguments));
     } catch (InvocationTargetException | IllegalArgumentException e) {
       return Optional.empty(); // another one may
     } catch (ReflectiveOperationException e) {

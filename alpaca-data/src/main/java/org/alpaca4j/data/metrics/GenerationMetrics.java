@@ -13,8 +13,8 @@ import org.slf4j.LoggerFactory;
  * ROUGE-1/2/L, BLEU-4 and exact match of generated texts, as LLaMA-Factory calculates them when it
  * predicts: ROUGE on the segmenter's words, BLEU on characters, percent rounded to four places for
  * each text before averaging. A text without any word has ROUGE 0; where the segmenter leaves most
- * letters of a text out, as {@code RougeTokens::tokenize} does with other scripts than Latin, the log
- * says so once.
+ * letters of a text out, as {@code RougeTokens::tokenize} does with other scripts than Latin, the
+ * log says so once.
  *
  * <p>Thread-safe.
  */

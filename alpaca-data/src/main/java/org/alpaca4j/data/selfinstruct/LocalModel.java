@@ -120,8 +120,7 @@ public final class LocalModel implements InstructionModel {
   /** What seed tasks quote is text, even where it is that of a special token. */
   static int[] promptIds(Tokenizer tokenizer, String prompt) {
     return Ints.concat(
-        tokenizer.prefixIds(),
-        tokenizer.encodePromptIds(tokenizer.withoutSpecialTokens(prompt)));
+        tokenizer.prefixIds(), tokenizer.encodePromptIds(tokenizer.withoutSpecialTokens(prompt)));
   }
 
   private GenerationConfig config(ModelRequest first, int room) {
