@@ -573,16 +573,18 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Returns {@link #losses} and the gradient of {@code scale} times their sum with respect to the
-   * last layer's output; writes the head's gradients. Where head and embedding are tied, the head
-   * part of the shared matrix's gradient is written to the embedding's.
+   * Returns {@link #losses} and the gradient of the sum of {@code scales} times them with respect to
+   * the last layer's output; writes the head's gradients. Where head and embedding are tied, the
+   * head part of the shared matrix's gradient is written to the embedding's.
+   *
+   * @param scales fp32 [n, 1]
    */
   public NDList headBackward(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      double scale,
+      NDArray scales,
       NDArray logits,
       UnitTensors embedding,
       UnitTensors head,
@@ -596,7 +598,7 @@ public final class Decoder implements AutoCloseable {
       x,
       rows,
       targets,
-      scope.create((float) scale),
+      scales,
       accumulate ? one : zero,
       mode(head.activations(), false),
       logits
