@@ -52,8 +52,8 @@ public record PaddedBatch(
 
   /**
    * Copies the batch into three int64 arrays {@code [batch, width]}, named {@code input_ids},
-   * {@code labels} and {@code attention_mask}, and one of float32 named {@code weights} if there are
-   * weights.
+   * {@code labels} and {@code attention_mask}, and one of float32 named {@code weights} if there
+   * are weights.
    *
    * @param manager owns the arrays: they live until it, or the list, is closed
    */
@@ -64,8 +64,7 @@ public record PaddedBatch(
             array(manager, "labels", labels),
             array(manager, "attention_mask", attentionMask));
     if (weights.length > 0) {
-      NDArray array =
-          manager.create(Floats.concat(weights), new Shape(size(), width()));
+      NDArray array = manager.create(Floats.concat(weights), new Shape(size(), width()));
       array.setName("weights");
       arrays.add(array);
     }

@@ -12,8 +12,8 @@ import java.util.Arrays;
  * sequences there are and, as two shorts, how many bytes an id takes (2 or 4) and the weight of a
  * span (0 if all are 1, or 4); per example where its tokens end, the index of its record, and where
  * its spans end; per span of supervised tokens of one weight its start and end within the example;
- * per further sequence of an example where its own tokens begin, and how many tokens of the sequence
- * before it come first; the weights of the spans, as floats; then the ids, end to end.
+ * per further sequence of an example where its own tokens begin, and how many tokens of the
+ * sequence before it come first; the weights of the spans, as floats; then the ids, end to end.
  */
 final class TokenPage {
 

@@ -25,9 +25,7 @@ final class Truncation {
   }
 
   private static SupervisedExample cut(SupervisedExample sequence, int maxLength) {
-    return sequence.length() <= maxLength
-        ? sequence
-        : sequence.part(0, maxLength);
+    return sequence.length() <= maxLength ? sequence : sequence.part(0, maxLength);
   }
 
   /**

@@ -99,8 +99,7 @@ class TurnWeightsTest {
   void areTheWeightsOfTheirTokens(String template) {
     SupervisedExample example = example(template, CONVERSATION);
 
-    assertThat(learnt(example))
-        .isEqualTo("a0.25 b0.25 .0.25 e1.0 f1.0 .1.0 g2.0 h2.0 .2.0");
+    assertThat(learnt(example)).isEqualTo("a0.25 b0.25 .0.25 e1.0 f1.0 .1.0 g2.0 h2.0 .2.0");
     assertThat(example.starts()).hasSize(template.equals(SEVERAL_SEQUENCES) ? 3 : 1);
     assertThat(example.supervisedTokens()).isEqualTo(9);
   }
@@ -172,8 +171,7 @@ class TurnWeightsTest {
               .get(0);
 
       assertThat(learnt(cut))
-          .isEqualTo(
-              template.equals(CHATML) ? "a0.25 b0.25 .0.25 e1.0 f1.0 .1.0 g2.0" : "a0.25");
+          .isEqualTo(template.equals(CHATML) ? "a0.25 b0.25 .0.25 e1.0 f1.0 .1.0 g2.0" : "a0.25");
     }
   }
 

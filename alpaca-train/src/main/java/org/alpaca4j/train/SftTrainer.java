@@ -202,7 +202,8 @@ public final class SftTrainer {
 
   /**
    * Runs a window's micro-batches; returns the weighted mean of its supervised tokens' cross
-   * entropies, and the auxiliary loss with its factor, each micro-batch's by its share of the tokens.
+   * entropies, and the auxiliary loss with its factor, each micro-batch's by its share of the
+   * tokens.
    */
   private Losses forwardBackward(
       ModelPass pass, Window window, Workspace workspace, Gradients gradients) {

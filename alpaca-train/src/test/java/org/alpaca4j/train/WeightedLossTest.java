@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -148,9 +147,7 @@ class WeightedLossTest {
                 difference += Math.pow(gradient[i] - expected, 2);
               }
               assertThat(norm).as(name).isPositive();
-              assertThat(Math.sqrt(difference))
-                  .as(name)
-                  .isLessThan(tolerance * Math.sqrt(norm));
+              assertThat(Math.sqrt(difference)).as(name).isLessThan(tolerance * Math.sqrt(norm));
             });
   }
 
@@ -211,7 +208,10 @@ class WeightedLossTest {
   void severalMicroBatchesOfOtherWeightsAreOneBatch() {
     Run one = run(training().batchSize(8), mixed());
     Run several = run(training().batchSize(2).gradientAccumulationSteps(4), mixed());
-    Run bf16 = run(training().batchSize(2).gradientAccumulationSteps(4).precision(Precision.BFLOAT16), mixed());
+    Run bf16 =
+        run(
+            training().batchSize(2).gradientAccumulationSteps(4).precision(Precision.BFLOAT16),
+            mixed());
 
     for (int i = 0; i < one.losses().size(); i++) {
       assertThat(several.losses().get(i)).isCloseTo(one.losses().get(i), within(2e-5));
@@ -226,7 +226,10 @@ class WeightedLossTest {
   @Test
   void anEvaluationIsTheMeanOfTheTrainingsLoss() {
     List<SupervisedExample> examples = mixed().subList(0, 8);
-    double trained = run(training().order((size, epoch) -> IntStream.range(0, size).toArray()), examples).losses().get(0);
+    double trained =
+        run(training().order((size, epoch) -> IntStream.range(0, size).toArray()), examples)
+            .losses()
+            .get(0);
     try (CausalLm model = CausalLm.load(folder.resolve("base"));
         ModelEvaluator evaluator = ModelEvaluator.of(model)) {
       Evaluation evaluation = evaluator.evaluate(SupervisedDataset.of(examples));
