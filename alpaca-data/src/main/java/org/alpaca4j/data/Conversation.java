@@ -15,10 +15,40 @@ import org.jspecify.annotations.Nullable;
 public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullable Object>> tools) {
 
   /**
-   * The field of an assistant's message that holds its weight, a number of 0 or more: its tokens'
-   * share in the loss. With 0 it is not learnt; without it, the weight is 1.
+   * The field of an assistant's message that holds its weight, a number of 0 or more; without it,
+   * the weight is 1. With 0 the message is not learnt. Else it is the weight of each of its tokens
+   * in the loss of a step, which is {@code sum(weight * crossEntropy) / sum(weight)} over the
+   * step's supervised tokens: the mean that PyTorch's {@code cross_entropy} takes of classes with
+   * weights. So only the ratios of the weights in a step matter. A weight is held as a {@code
+   * float}; what becomes 0 or infinite as one is refused.
    */
   public static final String WEIGHT = "weight";
+
+  /** What a weight can be, for messages. */
+  static final String WEIGHT_RANGE = "0, or a number from 1.4e-45 to 3.4e38";
+
+  /** Returns whether a number can be a weight. */
+  static boolean isWeight(double value) {
+    float rounded = (float) value;
+    return value == 0 || (rounded > 0 && rounded < Float.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Returns the weight of a message.
+   *
+   * @param index where it stands, for the error
+   */
+  static float weight(ChatMessage message, int index) {
+    Object value = message.extra().get(WEIGHT);
+    if (value == null) {
+      return 1;
+    }
+    if (value instanceof Number number && isWeight(number.doubleValue())) {
+      return number.floatValue();
+    }
+    throw new DataException(
+        "messages[" + index + "] has the weight " + value + ", but a weight is " + WEIGHT_RANGE);
+  }
 
   /** Copies the lists and checks that there is a message. */
   public Conversation {

@@ -18,9 +18,10 @@ import org.jspecify.annotations.Nullable;
  * older {@code functions}, and a {@code system} message that is put before the others. Fields
  * without a meaning are ignored; {@link DataReport#unusedFields} names them.
  *
- * <p>A turn of the assistant has a weight, its share in the loss: {@code weight}, {@code loss},
- * {@code train} or {@code train_on_turn}, each a number of 0 or more, true (1) or false (0); 1 if
- * it is missing or null. With 0 it is not learnt. A turn of anybody else cannot be learnt.
+ * <p>A turn of the assistant has a {@linkplain Conversation#WEIGHT weight} in the loss: {@code
+ * weight}, {@code loss}, {@code train} or {@code train_on_turn}, each a number of 0 or more, true
+ * (1) or false (0); 1 if it is missing or null. With 0 it is not learnt. A turn of anybody else
+ * cannot be learnt.
  *
  * <p>Tool calls are {@code tool_calls}, or one {@code function_call}; their arguments may be an
  * object or its JSON text, and are an object for the chat template either way.

@@ -21,10 +21,12 @@ import org.jspecify.annotations.Nullable;
  * @param labels token ids or {@link SupervisedExample#IGNORE_INDEX}, {@code [tokens]}
  * @param cumulativeLengths where the examples begin, from 0, and the total at the end, {@code
  *     [examples + 1]}
+ * @param weights {@linkplain SupervisedExample#weights weights} of the tokens in the loss, {@code
+ *     [tokens]}; empty if all that is learnt weighs 1
  */
-public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths) {
+public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths, float[] weights) {
 
-  /** Checks that the lengths agree. */
+  /** Checks that the lengths agree, and the weights as {@link SupervisedExample} does. */
   public PackedBatch {
     if (labels.length != inputIds.length) {
       throw new IllegalArgumentException(
@@ -48,6 +50,12 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
             "cumulativeLengths must increase, found " + Arrays.toString(cumulativeLengths));
       }
     }
+    weights = SupervisedExample.checked(weights, labels);
+  }
+
+  /** Creates a batch whose supervised tokens all weigh 1. */
+  public PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths) {
+    this(inputIds, labels, cumulativeLengths, new float[0]);
   }
 
   /**
@@ -64,12 +72,16 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     }
     int[] ids = new int[cumulative[examples.size()]];
     int[] labels = new int[ids.length];
+    float[] weights = new float[SupervisedExample.weighted(examples) ? ids.length : 0];
     for (int e = 0; e < examples.size(); e++) {
       SupervisedExample example = examples.get(e);
       System.arraycopy(example.ids(), 0, ids, cumulative[e], example.length());
       System.arraycopy(example.labels(), 0, labels, cumulative[e], example.length());
+      if (weights.length > 0) {
+        example.putWeights(weights, cumulative[e]);
+      }
     }
-    return new PackedBatch(ids, labels, cumulative);
+    return new PackedBatch(ids, labels, cumulative, weights);
   }
 
   /**
@@ -133,6 +145,23 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     return count;
   }
 
+  /**
+   * Returns the sum of the weights of the tokens that the loss is computed on, which the loss is
+   * divided by: their number, if all weigh 1.
+   */
+  public double supervisedWeight() {
+    if (weights.length == 0) {
+      return supervisedTokens();
+    }
+    double sum = 0;
+    for (int e = 0; e < size(); e++) {
+      for (int t = cumulativeLengths[e] + 1; t < cumulativeLengths[e + 1]; t++) {
+        sum += weights[t];
+      }
+    }
+    return sum;
+  }
+
   /** Returns the position of each token in its example, from 0, {@code [tokens]}. */
   public int[] positionIds() {
     int[] positions = new int[inputIds.length];
@@ -149,7 +178,8 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     return other instanceof PackedBatch that
         && Arrays.equals(inputIds, that.inputIds)
         && Arrays.equals(labels, that.labels)
-        && Arrays.equals(cumulativeLengths, that.cumulativeLengths);
+        && Arrays.equals(cumulativeLengths, that.cumulativeLengths)
+        && Arrays.equals(weights, that.weights);
   }
 
   @Override

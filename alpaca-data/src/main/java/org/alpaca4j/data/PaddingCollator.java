@@ -74,6 +74,8 @@ public final class PaddingCollator {
     int[][] ids = new int[examples.size()][width];
     int[][] labels = new int[examples.size()][width];
     int[][] attention = new int[examples.size()][width];
+    float[][] weights =
+        new float[SupervisedExample.weighted(examples) ? examples.size() : 0][width];
     for (int row = 0; row < ids.length; row++) {
       SupervisedExample example = examples.get(row);
       int start = side == Side.RIGHT ? 0 : width - example.length();
@@ -84,8 +86,11 @@ public final class PaddingCollator {
       for (int t = start; t < start + example.length(); t++) {
         attention[row][t] = mask == Mask.BY_POSITION || ids[row][t] != padId ? 1 : 0;
       }
+      if (weights.length > 0) {
+        example.putWeights(weights[row], start);
+      }
     }
-    return new PaddedBatch(ids, labels, attention);
+    return new PaddedBatch(ids, labels, attention, weights);
   }
 
   /** Builds a collator. Each setter can be called once. Not thread-safe. */

@@ -1,7 +1,6 @@
 package org.alpaca4j.data;
 
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -85,43 +84,29 @@ public final class SupervisedDataset {
     ERROR
   }
 
-  /** Which of the assistant's messages in a conversation are learnt. */
+  /**
+   * Which of the assistant's messages in a conversation are learnt. Those that are, weigh in the
+   * loss as their {@link Conversation#WEIGHT} says; none with the weight 0 is learnt.
+   */
   public enum Turns {
-    /** All but those with {@code "weight": 0}; other weights than 0 and 1 are refused. */
+    /** All. */
     ALL,
-    /** The last one, unless it has {@code "weight": 0}. */
+    /** The last one. */
     LAST;
 
-    /** The indexes of the assistant's messages that are not learnt. */
-    BitSet skipped(List<ChatMessage> messages) {
-      BitSet skipped = new BitSet();
+    /** What each message weighs: 0 if it is not learnt, 1 if it is not the assistant's. */
+    float[] weights(List<ChatMessage> messages) {
+      float[] weights = new float[messages.size()];
       boolean later = false;
       for (int i = messages.size() - 1; i >= 0; i--) {
-        ChatMessage message = messages.get(i);
-        if (message.role().equals("assistant")) {
-          skipped.set(i, weight(message, i) == 0 || (this == LAST && later));
+        weights[i] = 1;
+        if (messages.get(i).role().equals("assistant")) {
+          float weight = Conversation.weight(messages.get(i), i);
+          weights[i] = this == LAST && later ? 0 : weight;
           later = true;
         }
       }
-      return skipped;
-    }
-
-    /** A part of a weight would be taken for the whole by the loss, so it is refused. */
-    private static double weight(ChatMessage message, int index) {
-      double weight =
-          message.extra().get(Conversation.WEIGHT) instanceof Number number
-              ? number.doubleValue()
-              : 1;
-      if (weight != 0 && weight != 1) {
-        throw new DataException(
-            "messages["
-                + index
-                + "] has the weight "
-                + weight
-                + ", but an answer is learnt (1) or not (0); give such answers 0 or 1, or repeat the"
-                + " record");
-      }
-      return weight;
+      return weights;
     }
   }
 

@@ -1,7 +1,6 @@
 package org.alpaca4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.entry;
 
 import com.google.common.primitives.Ints;
@@ -312,17 +311,6 @@ class AnswersTest {
       assertThat(learnt(example(QWEN3, conversation, Turns.ALL, Thinking.LAST)).values())
           .containsExactly("A<|im_end|>", "<think>\ntwo\n</think>\n\nB<|im_end|>");
     }
-  }
-
-  /** The loss knows learnt and not learnt; a part must not be taken for the whole in silence. */
-  @Test
-  void refusesAWeightBetweenNothingAndAll() {
-    ChatMessage half = new ChatMessage("assistant", "Paris.", Map.of(Conversation.WEIGHT, 0.5));
-    Conversation conversation = Conversation.of(ChatMessage.user("a?"), half);
-
-    assertThatThrownBy(() -> example(QWEN3, conversation))
-        .isInstanceOf(DataException.class)
-        .hasMessageContaining("messages[1] has the weight 0.5");
   }
 
   @Test

@@ -62,10 +62,13 @@ public final class ModelEvaluator implements AutoCloseable {
   /**
    * The loss of one example.
    *
-   * @param loss mean cross entropy of its supervised tokens, in nats; NaN if it has none
+   * @param loss mean cross entropy of its supervised tokens, each counting by its {@linkplain
+   *     SupervisedExample#weights weight}, in nats; NaN if it has none
    * @param supervisedTokens tokens that the loss is the mean of
+   * @param supervisedWeight sum of their weights, by which the example counts in a mean over
+   *     several: their number, if all weigh 1
    */
-  public record ExampleLoss(double loss, int supervisedTokens) {}
+  public record ExampleLoss(double loss, int supervisedTokens, double supervisedWeight) {}
 
   /**
    * Returns the loss of each example, in order.
@@ -103,28 +106,32 @@ public final class ModelEvaluator implements AutoCloseable {
         supervision.rows().length == 0 ? new float[0] : pass.losses(batch, supervision);
     double[] sums = new double[examples.size()];
     int[] counts = new int[examples.size()];
+    double[] weights = new double[examples.size()];
     for (int i = 0; i < losses.length; i++) {
       int example = exampleOf[supervision.sequences()[i]];
-      sums[example] += losses[i];
+      sums[example] += supervision.weight(i) * losses[i];
       counts[example]++;
+      weights[example] += supervision.weight(i);
     }
     return IntStream.range(0, sums.length)
-        .mapToObj(i -> new ExampleLoss(sums[i] / counts[i], counts[i]))
+        .mapToObj(i -> new ExampleLoss(sums[i] / weights[i], counts[i], weights[i]))
         .toList();
   }
 
-  /** Returns the mean loss over all supervised tokens of a dataset. */
+  /** Returns the mean loss over all supervised tokens of a dataset, each by its weight. */
   public Evaluation evaluate(SupervisedDataset dataset) {
     Objects.requireNonNull(dataset, "dataset is null");
     double sum = 0;
+    double weight = 0;
     long tokens = 0;
     for (ExampleLoss example : losses(dataset)) {
       if (example.supervisedTokens() > 0) {
-        sum += example.loss() * example.supervisedTokens();
+        sum += example.loss() * example.supervisedWeight();
+        weight += example.supervisedWeight();
         tokens += example.supervisedTokens();
       }
     }
-    return new Evaluation(sum / tokens, tokens, dataset.size());
+    return new Evaluation(sum / weight, tokens, dataset.size());
   }
 
   @Override

@@ -404,7 +404,8 @@ public final class SftConfig {
      * {@code router_aux_loss_coef} where config.json has {@code output_router_logits} true, else 0.
      *
      * <p>The loss of each micro-batch counts by its share of the step's tokens, where transformers
-     * adds up those of all micro-batches.
+     * adds up those of all micro-batches. All tokens count alike, whatever they weigh in the cross
+     * entropy.
      */
     public Builder routerAuxLossCoef(double value) {
       require(

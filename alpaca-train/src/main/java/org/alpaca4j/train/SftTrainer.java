@@ -44,9 +44,11 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>The loss of a step is the mean cross entropy over the supervised tokens of all its
- * micro-batches, and the gradient is of that: k micro-batches are one batch. A mixture of experts
- * may have an auxiliary loss beside it ({@link SftConfig.Builder#routerAuxLossCoef}). On the CPU,
- * the same data, options and number of threads give bit-identical weights.
+ * micro-batches, each counting by its {@linkplain org.alpaca4j.data.SupervisedExample#weights
+ * weight}: {@code sum(weight * crossEntropy) / sum(weight)}. The gradient is of that: k
+ * micro-batches are one batch. A mixture of experts may have an auxiliary loss beside it ({@link
+ * SftConfig.Builder#routerAuxLossCoef}), for which every token counts alike. On the CPU, the same
+ * data, options and number of threads give bit-identical weights.
  *
  * <p>The model's weights change while it trains: calls of other threads are refused meanwhile, by
  * name; listeners may use the model. Closing it ends the training after its step. Not thread-safe.
@@ -163,6 +165,7 @@ public final class SftTrainer {
                 learningRate,
                 norm,
                 window.supervisedTokens(),
+                window.supervisedWeight(),
                 window.tokens(),
                 Duration.ofNanos(System.nanoTime() - stepStart));
         steps.add(done);
@@ -198,12 +201,13 @@ public final class SftTrainer {
   }
 
   /**
-   * Runs a window's micro-batches; returns the mean cross entropy of its supervised tokens, and the
-   * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
+   * Runs a window's micro-batches; returns the weighted mean of its supervised tokens' cross
+   * entropies, and the auxiliary loss with its factor, each micro-batch's by its share of the
+   * tokens.
    */
   private Losses forwardBackward(
       ModelPass pass, Window window, Workspace workspace, Gradients gradients) {
-    double scale = 1.0 / window.supervisedTokens();
+    double scale = 1.0 / window.supervisedWeight();
     double sum = 0;
     double auxiliary = 0;
     boolean accumulate = false;
