@@ -32,13 +32,9 @@ public final class PromptTemplate implements PromptForm {
    */
   public static final PromptTemplate ALPACA =
       of(
-          "Below is an instruction that describes a task, paired with an input that provides"
-              + " further context. Write a response that appropriately completes the request.\n\n"
-              + "### Instruction:\n"
-              + "{instruction}\n\n"
-              + "### Input:\n"
-              + "{input}\n\n"
-              + "### Response:",
+          "Below is an instruction that describes a task, paired with an input that provides further"
+              + " context. Write a response that appropriately completes the request.\n\n"
+              + "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:",
           "Below is an instruction that describes a task. "
               + "Write a response that appropriately completes the request.\n\n"
               + "### Instruction:\n{instruction}\n\n### Response:");

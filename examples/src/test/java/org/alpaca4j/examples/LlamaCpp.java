@@ -14,8 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Asks llama.cpp (java-llama.cpp), in a process of its own: its library and libtorch have C++
- * symbols of the same names, and do not live in one.
+ * Asks llama.cpp (java-llama.cpp), in a process of its own: in one with libtorch it ends with
+ * std::bad_alloc.
  */
 final class LlamaCpp {
   /** The most tokens of an answer. */

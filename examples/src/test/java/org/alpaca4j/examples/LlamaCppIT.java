@@ -35,10 +35,8 @@ class LlamaCppIT {
           InstructionRecord.of("Name a color.", "Red."),
           InstructionRecord.of("What is 1 plus 2?", "1 plus 2 is 3."),
           InstructionRecord.of("Say it in French: \"Déjà vu\"", "C'est déjà vu."));
-  private static final List<InstructionRecord> UNTAUGHT =
-      List.of(
-          InstructionRecord.of("Who is Albin?", ""),
-          InstructionRecord.of("Write two  words,\n\tor 34567.", ""));
+  private static final List<String> UNTAUGHT =
+      List.of("Who is Albin?", "Write two  words,\n\tor 34567.");
   private static final GenerationConfig GREEDY =
       GenerationConfig.builder().maxNewTokens(LlamaCpp.MOST_TOKENS).build();
 
@@ -103,12 +101,12 @@ class LlamaCppIT {
       assertAnswers(saved);
       Path file = folder.resolve("model.gguf");
       GgufExport.builder(tuned).type(GgufType.F32).build().write(file);
-      assertAnswersOfLlamaCpp(file, saved, TAUGHT);
-      assertAnswersOfLlamaCpp(file, saved, UNTAUGHT);
+      assertAnswersOfLlamaCpp(file, saved);
+      assertSameAnswers(file, saved, UNTAUGHT);
       for (GgufQuantisation kind : GgufQuantisation.values()) {
         file = folder.resolve(kind + ".gguf");
         GgufExport.builder(tuned).quantise(kind).build().write(file);
-        assertAnswersOfLlamaCpp(file, saved, TAUGHT);
+        assertAnswersOfLlamaCpp(file, saved);
       }
     }
   }
@@ -119,30 +117,36 @@ class LlamaCppIT {
     }
   }
 
-  /** The same prompt, the same tokens, the same answer, and then the end. */
-  private static void assertAnswersOfLlamaCpp(
-      Path file, CausalLm model, List<InstructionRecord> records) {
+  private static void assertAnswersOfLlamaCpp(Path file, CausalLm model) {
+    List<String> asked = TAUGHT.stream().map(InstructionRecord::instruction).toList();
+    assertThat(assertSameAnswers(file, model, asked))
+        .as("answers end before the limit")
+        .allMatch(answer -> answer.parts() < LlamaCpp.MOST_TOKENS);
+  }
+
+  /** Of prompt, tokens and answer. */
+  private static List<LlamaCpp.Answer> assertSameAnswers(
+      Path file, CausalLm model, List<String> asked) {
     int begin = model.tokenizer().prefixIds().length;
     List<int[]> prompts = new ArrayList<>();
     List<LlamaCpp.Question> questions = new ArrayList<>();
-    for (InstructionRecord record : records) {
-      int[] ids = model.chatIds(List.of(ChatMessage.user(record.instruction())));
+    for (String user : asked) {
+      int[] ids = model.chatIds(List.of(ChatMessage.user(user)));
       int[] prompt = Arrays.copyOfRange(ids, begin, ids.length);
       prompts.add(prompt);
-      questions.add(
-          new LlamaCpp.Question(record.instruction(), model.tokenizer().decode(prompt, false)));
+      questions.add(new LlamaCpp.Question(user, model.tokenizer().decode(prompt, false)));
     }
 
     List<LlamaCpp.Answer> answers = LlamaCpp.ask(file, questions);
 
-    for (int i = 0; i < records.size(); i++) {
+    for (int i = 0; i < asked.size(); i++) {
       LlamaCpp.Answer answer = answers.get(i);
-      List<ChatMessage> messages = List.of(ChatMessage.user(questions.get(i).user()));
+      List<ChatMessage> messages = List.of(ChatMessage.user(asked.get(i)));
       String expected = model.chat(messages, GREEDY, (sequence, id, text) -> true).text();
       assertThat(answer.templated()).isEqualTo(questions.get(i).prompt());
       assertThat(answer.ids()).isEqualTo(prompts.get(i));
-      assertThat(answer.text()).as(file + ": " + questions.get(i).user()).isEqualTo(expected);
-      assertThat(answer.parts()).as("of an answer that ends").isLessThan(LlamaCpp.MOST_TOKENS);
+      assertThat(answer.text()).as(file + ": " + asked.get(i)).isEqualTo(expected);
     }
+    return answers;
   }
 }
