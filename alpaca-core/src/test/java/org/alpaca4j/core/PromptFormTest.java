@@ -136,6 +136,11 @@ class PromptFormTest {
         .isEqualTo(expected);
     assertThat(chat.render(List.of(messages.get(0), ChatMessage.assistant("yes"))).text())
         .isEqualTo(expected + "yes</s>");
+    // llama.cpp takes no template that refuses several turns.
+    List<ChatMessage> turns =
+        List.of(messages.get(0), ChatMessage.assistant("yes"), ChatMessage.user("more"));
+    assertThat(chat.render(turns, RenderOptions.withGenerationPrompt()).text())
+        .isEqualTo(expected + "yes</s>" + form.render("more", null));
     assertThatThrownBy(() -> chat.render(List.of(ChatMessage.system("be kind"), messages.get(0))))
         .isInstanceOf(ChatTemplateException.class)
         .hasMessageContaining("single instructions");
