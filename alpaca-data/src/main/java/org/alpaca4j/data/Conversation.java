@@ -1,5 +1,6 @@
 package org.alpaca4j.data;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.alpaca4j.core.ChatMessage;
@@ -36,5 +37,12 @@ public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullabl
   /** Returns a conversation of these messages, without tools. */
   public static Conversation of(ChatMessage... messages) {
     return new Conversation(List.of(messages));
+  }
+
+  /** Returns a message as templates and other programs know it, without {@link #WEIGHT}. */
+  static ChatMessage withoutWeight(ChatMessage message) {
+    Map<String, @Nullable Object> fields = new LinkedHashMap<>(message.toMap());
+    fields.remove(WEIGHT);
+    return ChatMessage.ofMap(fields);
   }
 }

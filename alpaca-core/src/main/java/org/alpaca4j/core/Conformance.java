@@ -1,0 +1,406 @@
+package org.alpaca4j.core;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.alpaca4j.core.ConformanceFile.Entry;
+import org.alpaca4j.core.internal.Internals;
+import org.alpaca4j.core.internal.model.LoadedModel;
+import org.alpaca4j.core.internal.model.ModelUse;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether a model is asked, and answers, as it was when it was saved. A saved model carries {@value
+ * #FILE_NAME}: a few prompts with their rendered text, token ids, first greedy ids and the
+ * log-probabilities of these. Any engine that runs the model can be checked against it; {@link
+ * #verify(Path)} checks this library and the files of a folder.
+ *
+ * <pre>{@code
+ * Conformance.verify(Path.of("my-model")).requirePassed();
+ * }</pre>
+ *
+ * <p>{@code docs/conformance.md} explains the file and shows how to check other engines.
+ * Thread-safe.
+ */
+public final class Conformance {
+  private static final Logger log = LoggerFactory.getLogger(Conformance.class);
+
+  /** Name of the file in a model's folder. */
+  public static final String FILE_NAME = "alpaca4j_conformance.json";
+
+  /** The most tokens of a prompt; longer ones are left out. */
+  private static final int MAX_PROMPT_TOKENS = 512;
+
+  /** The most tokens of an answer; it ends earlier at an end token. */
+  private static final int ANSWER_TOKENS = 16;
+
+  private static final int TOP_TOKENS = 5;
+
+  /** Tokens of prompts that are answered at a time: a training may have left little memory. */
+  private static final int BATCH_TOKENS = 1024;
+
+  private Conformance() {}
+
+  /**
+   * What a model is asked.
+   *
+   * @param messages of the conversation up to where the model answers; with a {@link
+   *     PromptTemplate}, the instruction as one message of the user; empty if the prompt is {@code
+   *     ids}
+   * @param tools that the assistant may call, as JSON schemas
+   * @param input what an instruction is about, for a {@link PromptTemplate}; mostly empty
+   * @param ids the prompt's tokens, where it has no messages
+   */
+  public record Prompt(
+      List<ChatMessage> messages,
+      List<Map<String, @Nullable Object>> tools,
+      String input,
+      List<Integer> ids) {
+
+    /**
+     * Copies the lists.
+     *
+     * @throws IllegalArgumentException if there are both messages and ids, or neither
+     */
+    public Prompt {
+      messages = List.copyOf(messages);
+      tools = List.copyOf(tools);
+      ids = List.copyOf(ids);
+      if (messages.isEmpty() == ids.isEmpty()) {
+        throw new IllegalArgumentException(
+            "a prompt needs either messages or ids, but has "
+                + messages.size()
+                + " messages and "
+                + ids.size()
+                + " ids");
+      }
+    }
+
+    /** Returns a conversation up to where the model answers. */
+    public static Prompt of(List<ChatMessage> messages) {
+      return new Prompt(messages, List.of(), "", List.of());
+    }
+
+    /** Returns an instruction and what it is about, which may be empty. */
+    public static Prompt instruction(String instruction, String input) {
+      return new Prompt(List.of(ChatMessage.user(instruction)), List.of(), input, List.of());
+    }
+
+    /** Returns a prompt of token ids. */
+    public static Prompt ofIds(int[] ids) {
+      return new Prompt(List.of(), List.of(), "", Arrays.stream(ids).boxed().toList());
+    }
+  }
+
+  /**
+   * Loads a model and checks it against the file in its folder: that its prompts are rendered and
+   * tokenised as recorded, exactly; that the recorded tokens have the recorded log-probabilities,
+   * within a tolerance for the type that the weights are stored in; and that the most likely tokens
+   * are those recorded, but where two were nearly as likely.
+   *
+   * @throws CheckpointException if the folder has no such file, the file is malformed, of a later
+   *     version or of a model with another vocabulary, or the model cannot be loaded
+   * @throws UnsupportedModelException see {@link CausalLm#load(Path)}
+   */
+  public static ConformanceReport verify(Path folder) {
+    ConformanceFile file = ConformanceFile.load(folder); // before the weights are read
+    DType stored = ModelConfig.load(folder.resolve("config.json")).dtype().orElse(DType.F32);
+    Precision weights =
+        switch (stored) {
+          case BF16 -> Precision.BFLOAT16;
+          case F16 -> Precision.FLOAT16;
+          default -> Precision.FLOAT32;
+        };
+    try (CausalLm model = CausalLm.builder(folder).weights(weights).load()) {
+      return verify(model, file);
+    }
+  }
+
+  /**
+   * As {@link #verify(Path)}, of a model in memory as it is now, against the file in the folder
+   * that it was loaded from. A model that computes in bf16 gets the tolerance of that.
+   *
+   * @throws IllegalStateException if the model is closed or in training by another thread
+   */
+  public static ConformanceReport verify(CausalLm model) {
+    try (ModelUse.Use reading = Internals.use(model).read()) {
+      return verify(model, ConformanceFile.load(model.folder()));
+    }
+  }
+
+  private static ConformanceReport verify(CausalLm model, ConformanceFile file) {
+    LoadedModel loaded = Internals.loaded(model);
+    StoredWeights weights =
+        file.weights()
+            .coarser(StoredWeights.of(model.config().dtype().orElse(DType.F32)))
+            .coarser(StoredWeights.of(loaded.storage()))
+            .coarser(StoredWeights.of(loaded.activations()));
+    List<ConformanceReport.PromptResult> results = new ArrayList<>();
+    for (Entry entry : file.prompts()) {
+      requireInVocabulary(model, entry);
+      results.add(verify(model, file, entry, weights.tolerance()));
+    }
+    return new ConformanceReport(
+        model.folder().toString(), weights.text(), weights.tolerance(), results);
+  }
+
+  private static void requireInVocabulary(CausalLm model, Entry entry) {
+    int vocabulary = model.config().vocabSize();
+    for (int[] ids : List.of(entry.ids(), entry.greedyIds())) {
+      int largest = Arrays.stream(ids).max().orElseThrow();
+      if (largest >= vocabulary) {
+        throw new CheckpointException(
+            model.folder()
+                + ": "
+                + FILE_NAME
+                + " has the token id "
+                + largest
+                + ", but the model's vocabulary has "
+                + vocabulary
+                + ": the file is of another model; take the one that belongs to these weights");
+      }
+    }
+  }
+
+  private static ConformanceReport.PromptResult verify(
+      CausalLm model, ConformanceFile file, Entry entry, double tolerance) {
+    boolean textEqual = true;
+    boolean idsEqual = true;
+    String explanation = "";
+    if (entry.text() != null) {
+      try {
+        RenderedPrompt asked = ask(model, entry.prompt(), file.renderedAt());
+        textEqual = asked.text().equals(entry.text());
+        idsEqual = Arrays.equals(asked.ids(), entry.ids());
+        explanation =
+            !textEqual
+                ? difference(entry.text(), asked.text())
+                : idsEqual ? "" : difference(entry.ids(), asked.ids());
+      } catch (AlpacaException e) {
+        textEqual = false;
+        idsEqual = false;
+        explanation = "it cannot be rendered: " + e.getMessage();
+      }
+    }
+    int[] answer = entry.greedyIds();
+    Fingerprint found = Fingerprint.of(model, entry.ids(), answer);
+    double largest = 0;
+    OptionalInt different = OptionalInt.empty();
+    for (int i = 0; i < answer.length; i++) {
+      Fingerprint.Step step = found.steps().get(i);
+      double now = step.logProbabilities()[answer[i]];
+      largest = Math.max(largest, Math.abs(now - entry.logProbabilities()[i]));
+      boolean clear = entry.margins()[i] > 2 * tolerance;
+      if (clear && different.isEmpty() && step.best() != answer[i]) {
+        different = OptionalInt.of(i);
+      }
+    }
+    float[] first = found.steps().get(0).logProbabilities();
+    for (Map.Entry<Integer, Double> top : entry.top().entrySet()) {
+      largest = Math.max(largest, Math.abs(first[top.getKey()] - top.getValue()));
+    }
+    return new ConformanceReport.PromptResult(
+        textEqual, idsEqual, largest, different, explanation);
+  }
+
+  private static String difference(String recorded, String rendered) {
+    int at = 0;
+    while (at < Math.min(recorded.length(), rendered.length())
+        && recorded.charAt(at) == rendered.charAt(at)) {
+      at++;
+    }
+    return "its text differs from character "
+        + at
+        + " on: recorded is \""
+        + excerpt(recorded, at)
+        + "\", rendered was \""
+        + excerpt(rendered, at)
+        + "\"";
+  }
+
+  private static String excerpt(String text, int from) {
+    String part = text.substring(from, Math.min(text.length(), from + 40));
+    return part.replace("\n", "\\n") + (from + 40 < text.length() ? "…" : "");
+  }
+
+  private static String difference(int[] recorded, int[] tokenized) {
+    int at = Arrays.mismatch(recorded, tokenized);
+    return "its text is the same, but its ids differ from token "
+        + at
+        + " on: recorded are "
+        + excerpt(recorded, at)
+        + ", found were "
+        + excerpt(tokenized, at);
+  }
+
+  private static String excerpt(int[] ids, int from) {
+    return Arrays.toString(Arrays.copyOfRange(ids, from, Math.min(ids.length, from + 5)));
+  }
+
+  /**
+   * Returns the prompt as the model is given it.
+   *
+   * @throws AlpacaException if the model has no form in which it is asked, no tokenizer, or its
+   *     form cannot render the prompt
+   */
+  private static RenderedPrompt ask(CausalLm model, Prompt prompt, OffsetDateTime time) {
+    PromptForm form =
+        model
+            .promptForm()
+            .orElseThrow(
+                () -> new ChatTemplateException("neither a chat template nor a prompt template"));
+    Clock clock = Clock.fixed(time.toInstant(), time.getOffset());
+    return RenderedPrompt.of(
+        form, model.tokenizer(), prompt.messages(), prompt.tools(), prompt.input(), clock);
+  }
+
+  /**
+   * Returns the text of a conformance file of a model as it is now. Prompts that the model's form
+   * cannot render, that have the texts of special tokens in them, that are longer than 512 tokens
+   * or that leave no room for an answer are left out.
+   *
+   * @param weights the type that the model is or will be saved in
+   * @param prompts candidates, the best first
+   * @param limit how many of them to take at most
+   * @return empty if none of the prompts could be taken
+   * @throws CheckpointException if the model's scores are no numbers
+   * @throws IllegalStateException if the model is closed or in training by another thread
+   */
+  public static Optional<String> make(
+      CausalLm model, DType weights, List<Prompt> prompts, int limit) {
+    try (ModelUse.Use reading = Internals.use(model).read()) {
+      OffsetDateTime now = OffsetDateTime.now();
+      List<Asked> asked = new ArrayList<>();
+      for (Prompt prompt : prompts) {
+        if (asked.size() < limit) {
+          asked(model, prompt, now).ifPresent(asked::add);
+        }
+      }
+      if (asked.isEmpty()) {
+        return Optional.empty();
+      }
+      LoadedModel loaded = Internals.loaded(model);
+      ConformanceFile file =
+          new ConformanceFile(
+              StoredWeights.of(weights).coarser(StoredWeights.of(loaded.storage())),
+              loaded.activations().torchName(),
+              model.config().vocabSize(),
+              promptForm(model),
+              now,
+              answered(model, asked));
+      return Optional.of(file.toJson());
+    }
+  }
+
+  private static String promptForm(CausalLm model) {
+    return model
+        .promptForm()
+        .map(form -> form instanceof PromptTemplate ? "prompt_template" : "chat_template")
+        .orElse("none");
+  }
+
+  private record Asked(Prompt prompt, @Nullable String text, int[] ids) {}
+
+  private static Optional<Asked> asked(CausalLm model, Prompt prompt, OffsetDateTime time) {
+    Asked asked;
+    if (prompt.messages().isEmpty()) {
+      asked = new Asked(prompt, null, prompt.ids().stream().mapToInt(Integer::intValue).toArray());
+    } else if (!model.hasTokenizer() || hasSpecialTokens(model.tokenizer(), prompt)) {
+      return Optional.empty();
+    } else {
+      try {
+        RenderedPrompt rendered = ask(model, prompt, time);
+        asked = new Asked(prompt, rendered.text(), rendered.ids());
+      } catch (ChatTemplateException e) {
+        log.debug("a prompt is left out of the conformance file", e);
+        return Optional.empty();
+      }
+    }
+    int room = model.config().maxPositionEmbeddings() - ANSWER_TOKENS;
+    return asked.ids().length > 0 && asked.ids().length <= Math.min(MAX_PROMPT_TOKENS, room)
+        ? Optional.of(asked)
+        : Optional.empty();
+  }
+
+  /** Other engines take such a text for the token. */
+  private static boolean hasSpecialTokens(Tokenizer tokenizer, Prompt prompt) {
+    return !tokenizer.withoutSpecialTokens(prompt.messages()).equals(prompt.messages())
+        || !tokenizer.withoutSpecialTokens(prompt.input()).equals(prompt.input());
+  }
+
+  private static List<Entry> answered(CausalLm model, List<Asked> asked) {
+    GenerationConfig greedy =
+        GenerationConfig.builder()
+            .maxNewTokens(ANSWER_TOKENS)
+            .eosTokenIds(model.endTokenIds())
+            .build();
+    List<Entry> entries = new ArrayList<>();
+    for (int from = 0; from < asked.size(); ) {
+      int to = from;
+      int longest = 0;
+      do {
+        longest = Math.max(longest, asked.get(to++).ids().length);
+      } while (to < asked.size()
+          && (to + 1 - from) * Math.max(longest, asked.get(to).ids().length) <= BATCH_TOKENS);
+      List<Asked> batch = asked.subList(from, to);
+      List<GenerationResult> answers =
+          model.generator().generate(batch.stream().map(Asked::ids).toList(), greedy);
+      for (int i = 0; i < batch.size(); i++) {
+        Asked one = batch.get(i);
+        int[] ids = answers.get(i).ids();
+        Fingerprint fingerprint = Fingerprint.of(model, one.ids(), ids);
+        entries.add(Entry.of(one.prompt(), one.text(), one.ids(), ids, fingerprint, TOP_TOKENS));
+      }
+      from = to;
+    }
+    return entries;
+  }
+
+  /**
+   * Returns the file that a loaded model is saved with: that of its folder, unless the model was
+   * trained since, or is asked otherwise.
+   *
+   * @param saved the type that the weights are saved in
+   */
+  static Optional<String> carried(CausalLm model, DType saved) {
+    if (Internals.use(model).isChanged()
+        || !Files.isRegularFile(model.folder().resolve(FILE_NAME))) {
+      return Optional.empty();
+    }
+    try {
+      ConformanceFile file = ConformanceFile.load(model.folder());
+      if (file.vocabSize() == model.config().vocabSize()
+          && file.prompts().stream().allMatch(entry -> isAskedAlike(model, file, entry))) {
+        StoredWeights held = StoredWeights.of(Internals.loaded(model).storage());
+        return Optional.of(
+            file.withWeights(file.weights().coarser(held).coarser(StoredWeights.of(saved)))
+                .toJson());
+      }
+      log.warn(
+          "{}: {} is not saved with the model, which is asked in another form or tokenised"
+              + " otherwise than recorded there",
+          model.folder(),
+          FILE_NAME);
+    } catch (AlpacaException e) {
+      log.warn("not saved with the model: {}", e.getMessage());
+    }
+    return Optional.empty();
+  }
+
+  private static boolean isAskedAlike(CausalLm model, ConformanceFile file, Entry entry) {
+    if (entry.text() == null) {
+      return true;
+    }
+    RenderedPrompt asked = ask(model, entry.prompt(), file.renderedAt());
+    return asked.text().equals(entry.text()) && Arrays.equals(asked.ids(), entry.ids());
+  }
+}
