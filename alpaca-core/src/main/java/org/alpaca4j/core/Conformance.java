@@ -366,6 +366,32 @@ public final class Conformance {
   }
 
   /**
+   * Returns the text of a folder's file, for the same weights stored in another way.
+   *
+   * @param weights {@code float32}, {@code float16}, {@code bfloat16}, or a quantisation of GGUF
+   *     such as {@code Q4_K_M}; null for as in the folder
+   * @return empty if the folder has no such file
+   * @throws CheckpointException if the file is malformed or of a later version
+   * @throws IllegalArgumentException if there are no such weights
+   */
+  public static Optional<String> forWeights(Path folder, @Nullable String weights) {
+    if (!Files.isRegularFile(folder.resolve(FILE_NAME))) {
+      return Optional.empty();
+    }
+    ConformanceFile file = ConformanceFile.load(folder);
+    if (weights == null) {
+      return Optional.of(file.toJson());
+    }
+    StoredWeights stored =
+        StoredWeights.of(weights)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "weights " + weights + " are none of " + StoredWeights.names()));
+    return Optional.of(file.withWeights(file.weights().coarser(stored)).toJson());
+  }
+
+  /**
    * Returns the file that a loaded model is saved with: that of its folder, unless the model was
    * trained since, or is asked otherwise.
    *
