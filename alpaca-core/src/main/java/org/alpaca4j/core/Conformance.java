@@ -45,8 +45,11 @@ public final class Conformance {
 
   private static final int TOP_TOKENS = 5;
 
-  /** Tokens of prompts that are answered at a time: a training may have left little memory. */
-  private static final int BATCH_TOKENS = 1024;
+  /** By how much a log-probability may differ where layers compute in fp32. */
+  private static final double TOLERANCE = 2e-3;
+
+  /** The same where they compute in bf16. */
+  private static final double TOLERANCE_16 = 0.5;
 
   private Conformance() {}
 
@@ -104,8 +107,9 @@ public final class Conformance {
   /**
    * Loads a model and checks it against the file in its folder: that its prompts are rendered and
    * tokenised as recorded, exactly; that the recorded tokens have the recorded log-probabilities,
-   * within a tolerance for the type that the weights are stored in; and that the most likely tokens
-   * are those recorded, but where two were nearly as likely.
+   * within a tolerance; and that the most likely tokens
+   * are those recorded, but where two were nearly as likely. The tolerance is 0.002; it is larger
+   * where the weights were converted since, to a coarser type or in GGUF, by what the rounding does.
    *
    * @throws CheckpointException if the folder has no such file, the file is malformed, of a later
    *     version or of a model with another vocabulary, or the model cannot be loaded
@@ -127,7 +131,7 @@ public final class Conformance {
 
   /**
    * As {@link #verify(Path)}, of a model in memory as it is now, against the file in the folder
-   * that it was loaded from. A model that computes in bf16 gets the tolerance of that.
+   * that it was loaded from. The tolerance is 0.5 if it computes in bf16.
    *
    * @throws IllegalStateException if the model is closed or in training by another thread
    */
@@ -139,18 +143,25 @@ public final class Conformance {
 
   private static ConformanceReport verify(CausalLm model, ConformanceFile file) {
     LoadedModel loaded = Internals.loaded(model);
-    StoredWeights weights =
-        file.weights()
+    StoredWeights stored =
+        file.convertedTo()
             .coarser(StoredWeights.of(model.config().dtype().orElse(DType.F32)))
-            .coarser(StoredWeights.of(loaded.storage()))
-            .coarser(StoredWeights.of(loaded.activations()));
-    List<ConformanceReport.PromptResult> results = new ArrayList<>();
+            .coarser(StoredWeights.of(loaded.storage()));
+    double tolerance = loaded.activations() == DType.F32 ? TOLERANCE : TOLERANCE_16;
+    if (stored != file.weights()) {
+      tolerance = Math.max(tolerance, stored.roundingTolerance());
+    }
+    List<Fingerprint.Answered> answered = new ArrayList<>();
     for (Entry entry : file.prompts()) {
       requireInVocabulary(model, entry);
-      results.add(verify(model, file, entry, weights.tolerance()));
+      answered.add(new Fingerprint.Answered(entry.ids(), entry.greedyIds()));
     }
-    return new ConformanceReport(
-        model.folder().toString(), weights.text(), weights.tolerance(), results);
+    List<Fingerprint> found = Fingerprint.of(model, answered, loaded.storage());
+    List<ConformanceReport.PromptResult> results = new ArrayList<>();
+    for (int i = 0; i < found.size(); i++) {
+      results.add(compare(model, file, file.prompts().get(i), found.get(i), tolerance));
+    }
+    return new ConformanceReport(model.folder().toString(), stored.text(), tolerance, results);
   }
 
   private static void requireInVocabulary(CausalLm model, Entry entry) {
@@ -171,8 +182,8 @@ public final class Conformance {
     }
   }
 
-  private static ConformanceReport.PromptResult verify(
-      CausalLm model, ConformanceFile file, Entry entry, double tolerance) {
+  private static ConformanceReport.PromptResult compare(
+      CausalLm model, ConformanceFile file, Entry entry, Fingerprint found, double tolerance) {
     boolean textEqual = true;
     boolean idsEqual = true;
     String explanation = "";
@@ -192,7 +203,6 @@ public final class Conformance {
       }
     }
     int[] answer = entry.greedyIds();
-    Fingerprint found = Fingerprint.of(model, entry.ids(), answer);
     double largest = 0;
     OptionalInt different = OptionalInt.empty();
     for (int i = 0; i < answer.length; i++) {
@@ -264,7 +274,8 @@ public final class Conformance {
   }
 
   /**
-   * Returns the text of a conformance file of a model as it is now. Prompts that the model's form
+   * Returns the text of a conformance file of a model as it is now, with the numbers of its weights
+   * rounded to the type that they are saved in. Prompts that the model's form
    * cannot render, that have the texts of special tokens in them, that are longer than 512 tokens
    * or that leave no room for an answer are left out.
    *
@@ -289,14 +300,16 @@ public final class Conformance {
         return Optional.empty();
       }
       LoadedModel loaded = Internals.loaded(model);
+      StoredWeights stored = StoredWeights.of(weights).coarser(StoredWeights.of(loaded.storage()));
       ConformanceFile file =
           new ConformanceFile(
-              StoredWeights.of(weights).coarser(StoredWeights.of(loaded.storage())),
+              stored,
+              stored,
               loaded.activations().torchName(),
               model.config().vocabSize(),
               promptForm(model),
               now,
-              answered(model, asked));
+              answered(model, asked, weights));
       return Optional.of(file.toJson());
     }
   }
@@ -337,32 +350,43 @@ public final class Conformance {
         || !tokenizer.withoutSpecialTokens(prompt.input()).equals(prompt.input());
   }
 
-  private static List<Entry> answered(CausalLm model, List<Asked> asked) {
+  private static List<Entry> answered(CausalLm model, List<Asked> asked, DType weights) {
+    List<Fingerprint.Answered> drafts = drafts(model, asked);
+    List<Fingerprint> fingerprints = Fingerprint.of(model, drafts, weights);
+    List<Entry> entries = new ArrayList<>();
+    for (int i = 0; i < asked.size(); i++) {
+      Asked one = asked.get(i);
+      Fingerprint found = fingerprints.get(i);
+      int[] greedy = found.greedy(drafts.get(i).answer());
+      entries.add(Entry.of(one.prompt(), one.text(), one.ids(), greedy, found, TOP_TOKENS));
+    }
+    return entries;
+  }
+
+  /** Answers as the model in memory gives them; what is saved may be rounded. */
+  private static List<Fingerprint.Answered> drafts(CausalLm model, List<Asked> asked) {
     GenerationConfig greedy =
         GenerationConfig.builder()
             .maxNewTokens(ANSWER_TOKENS)
             .eosTokenIds(model.endTokenIds())
             .build();
-    List<Entry> entries = new ArrayList<>();
+    List<Fingerprint.Answered> drafts = new ArrayList<>();
     for (int from = 0; from < asked.size(); ) {
       int to = from;
       int longest = 0;
       do {
         longest = Math.max(longest, asked.get(to++).ids().length);
       } while (to < asked.size()
-          && (to + 1 - from) * Math.max(longest, asked.get(to).ids().length) <= BATCH_TOKENS);
-      List<Asked> batch = asked.subList(from, to);
-      List<GenerationResult> answers =
-          model.generator().generate(batch.stream().map(Asked::ids).toList(), greedy);
-      for (int i = 0; i < batch.size(); i++) {
-        Asked one = batch.get(i);
-        int[] ids = answers.get(i).ids();
-        Fingerprint fingerprint = Fingerprint.of(model, one.ids(), ids);
-        entries.add(Entry.of(one.prompt(), one.text(), one.ids(), ids, fingerprint, TOP_TOKENS));
+          && (to + 1 - from) * Math.max(longest, asked.get(to).ids().length)
+              <= Fingerprint.BATCH_TOKENS);
+      List<int[]> prompts = asked.subList(from, to).stream().map(Asked::ids).toList();
+      List<GenerationResult> answers = model.generator().generate(prompts, greedy);
+      for (int i = 0; i < prompts.size(); i++) {
+        drafts.add(new Fingerprint.Answered(prompts.get(i), answers.get(i).ids()));
       }
       from = to;
     }
-    return entries;
+    return drafts;
   }
 
   /**
@@ -388,7 +412,7 @@ public final class Conformance {
                 () ->
                     new IllegalArgumentException(
                         "weights " + weights + " are none of " + StoredWeights.names()));
-    return Optional.of(file.withWeights(file.weights().coarser(stored)).toJson());
+    return Optional.of(file.convertedTo(stored).toJson());
   }
 
   /**
@@ -408,8 +432,7 @@ public final class Conformance {
           && file.prompts().stream().allMatch(entry -> isAskedAlike(model, file, entry))) {
         StoredWeights held = StoredWeights.of(Internals.loaded(model).storage());
         return Optional.of(
-            file.withWeights(file.weights().coarser(held).coarser(StoredWeights.of(saved)))
-                .toJson());
+            file.convertedTo(held.coarser(StoredWeights.of(saved))).toJson());
       }
       log.warn(
           "{}: {} is not saved with the model, which is asked in another form or tokenised"
@@ -417,7 +440,7 @@ public final class Conformance {
           model.folder(),
           FILE_NAME);
     } catch (AlpacaException e) {
-      log.warn("not saved with the model: {}", e.getMessage());
+      log.warn("{} is not saved with the model: {}", FILE_NAME, e.getMessage());
     }
     return Optional.empty();
   }

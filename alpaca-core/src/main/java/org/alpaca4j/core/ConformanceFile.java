@@ -18,13 +18,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a conformance file says; {@code docs/conformance.md} explains it field by field.
  *
- * @param weights how the weights beside the file are stored
+ * @param weights how the weights were stored that the numbers are of
+ * @param convertedTo what weights beside the file may have been converted to since
  * @param computedIn the dtype that layers computed in
  * @param promptForm {@code chat_template}, {@code prompt_template} or {@code none}
  * @param renderedAt the time that templates could print
  */
 record ConformanceFile(
     StoredWeights weights,
+    StoredWeights convertedTo,
     String computedIn,
     int vocabSize,
     String promptForm,
@@ -81,8 +83,10 @@ record ConformanceFile(
     }
   }
 
-  ConformanceFile withWeights(StoredWeights stored) {
-    return new ConformanceFile(stored, computedIn, vocabSize, promptForm, renderedAt, prompts);
+  /** Returns the file for its weights converted once more. */
+  ConformanceFile convertedTo(StoredWeights stored) {
+    return new ConformanceFile(
+        weights, convertedTo.coarser(stored), computedIn, vocabSize, promptForm, renderedAt, prompts);
   }
 
   /** Returns the file's text. */
@@ -92,6 +96,9 @@ record ConformanceFile(
     root.put("version", VERSION);
     root.put("made_with", madeWith());
     root.put("weights", weights.text());
+    if (convertedTo != weights) {
+      root.put("converted_to", convertedTo.text());
+    }
     root.put("computed_in", computedIn);
     root.put("vocab_size", vocabSize);
     root.put("prompt_form", promptForm);
@@ -188,7 +195,7 @@ record ConformanceFile(
                 + VERSION
                 + ": verify with a later release of the library");
       }
-      String weights = text(root, "", "weights");
+      StoredWeights weights = weights(root, "weights");
       List<Entry> entries = new ArrayList<>();
       for (JsonNode prompt : field(root, "", "prompts", JsonNode::isArray, "an array")) {
         entries.add(entry(prompt, "prompts[" + entries.size() + "]."));
@@ -197,13 +204,19 @@ record ConformanceFile(
         throw wrong("prompts", "at least one prompt", "[]");
       }
       return new ConformanceFile(
-          StoredWeights.of(weights)
-              .orElseThrow(() -> wrong("weights", "one of " + StoredWeights.names(), weights)),
+          weights,
+          root.has("converted_to") ? weights(root, "converted_to").coarser(weights) : weights,
           text(root, "", "computed_in"),
           field(root, "", "vocab_size", JsonNode::isInt, "an integer").intValue(),
           text(root, "", "prompt_form"),
           time(text(root, "", "rendered_at")),
           entries);
+    }
+
+    private StoredWeights weights(JsonNode root, String name) {
+      String text = text(root, "", name);
+      return StoredWeights.of(text)
+          .orElseThrow(() -> wrong(name, "one of " + StoredWeights.names(), text));
     }
 
     private OffsetDateTime time(String text) {

@@ -10,9 +10,9 @@ import java.util.function.Predicate;
  * What {@link Conformance#verify} found.
  *
  * @param source what was verified, such as the model's folder
- * @param weights how the weights are stored, as in the file: {@code float32}, {@code bfloat16},
- *     {@code float16} or a quantisation of GGUF, whichever of file and model is the coarsest
- * @param tolerance by how much a log-probability may differ with such weights
+ * @param weights the coarsest type that the weights were stored in: {@code float32}, {@code
+ *     float16}, {@code bfloat16} or a quantisation of GGUF
+ * @param tolerance by how much a log-probability may differ
  * @param prompts a result for each prompt, in the file's order
  */
 public record ConformanceReport(

@@ -5,16 +5,16 @@ import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.PrimitiveIterator;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.generation.LogitsProcessors;
-import org.alpaca4j.core.internal.model.Decoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.ModelUse;
 import org.alpaca4j.core.internal.model.PackedInput;
 
 /**
- * What a model thinks of an answer to a prompt, token by token, in one pass over both.
+ * What a model thinks of an answer to a prompt, token by token, read in one pass.
  *
  * @param steps one for each token of the answer
  */
@@ -55,33 +55,86 @@ record Fingerprint(List<Step> steps) {
     }
   }
 
+  /** Tokens that are read at a time: a training may have left little memory. */
+  static final int BATCH_TOKENS = 1024;
+
+  /** A prompt and an answer to it, each at least one token. */
+  record Answered(int[] prompt, int[] answer) {
+    int tokens() {
+      return prompt.length + answer.length - 1; // nothing is asked behind the last
+    }
+  }
+
+  /** Returns the answer up to the first token that is not the most likely one, which replaces it. */
+  int[] greedy(int[] answer) {
+    for (int i = 0; i < answer.length; i++) {
+      int best = steps.get(i).best();
+      if (best != answer[i]) {
+        int[] greedy = Arrays.copyOf(answer, i + 1);
+        greedy[i] = best;
+        return greedy;
+      }
+    }
+    return answer;
+  }
+
   /**
-   * Reads prompt and answer, each at least one token.
+   * Reads prompts and answers.
    *
+   * @param stored the dtype that weights are rounded to
+   * @return in their order
    * @throws IllegalArgumentException if an id is outside the vocabulary, or both are longer than
    *     the positions that the model has learned
    */
-  static Fingerprint of(CausalLm model, int[] prompt, int[] answer) {
-    int[] ids = Arrays.copyOf(prompt, prompt.length + answer.length - 1);
-    System.arraycopy(answer, 0, ids, prompt.length, answer.length - 1);
-    int[] places = IntStream.range(prompt.length - 1, ids.length).toArray();
+  static List<Fingerprint> of(CausalLm model, List<Answered> answered, DType stored) {
+    List<Fingerprint> all = new ArrayList<>();
+    for (int from = 0; from < answered.size(); ) {
+      int to = from;
+      int tokens = 0;
+      do {
+        tokens += answered.get(to++).tokens();
+      } while (to < answered.size() && tokens + answered.get(to).tokens() <= BATCH_TOKENS);
+      all.addAll(together(model, answered.subList(from, to), stored));
+      from = to;
+    }
+    return all;
+  }
+
+  private static List<Fingerprint> together(
+      CausalLm model, List<Answered> answered, DType stored) {
+    int[] lengths = answered.stream().mapToInt(Answered::tokens).toArray();
+    IntStream.Builder places = IntStream.builder();
+    IntStream.Builder ids = IntStream.builder();
+    int start = 0;
+    for (Answered one : answered) {
+      Arrays.stream(one.prompt).forEach(ids);
+      Arrays.stream(one.answer, 0, one.answer.length - 1).forEach(ids);
+      IntStream.range(start + one.prompt.length - 1, start + one.tokens()).forEach(places);
+      start += one.tokens();
+    }
     LoadedModel loaded = Internals.loaded(model);
-    Decoder decoder = loaded.decoder();
     try (ModelUse.Use reading = Internals.use(model).read();
-        NDManager step = loaded.manager().newSubManager()) {
+        NDManager scope = loaded.manager().newSubManager()) {
       PackedInput input =
-          decoder.pack(step, ids, new int[] {ids.length}, places, loaded.activations());
-      NDArray hidden =
-          decoder.finalHidden(step, loaded.hiddenStates(step, input), loaded.head());
-      float[] logits =
-          decoder.logits(step, hidden, loaded.embedding(), loaded.head()).toFloatArray();
-      int width = logits.length / input.outputs();
-      List<Step> steps = new ArrayList<>();
-      for (long row : input.outputRows().toLongArray()) {
-        int from = (int) row * width;
-        steps.add(new Step(logSoftmax(Arrays.copyOfRange(logits, from, from + width))));
+          loaded
+              .decoder()
+              .pack(
+                  scope,
+                  ids.build().toArray(),
+                  lengths,
+                  places.build().toArray(),
+                  loaded.activations());
+      NDArray logits = loaded.logitsAsStored(scope, input, stored);
+      PrimitiveIterator.OfLong rows = Arrays.stream(input.outputRows().toLongArray()).iterator();
+      List<Fingerprint> fingerprints = new ArrayList<>();
+      for (Answered one : answered) {
+        List<Step> steps = new ArrayList<>();
+        for (int i = 0; i < one.answer.length; i++) {
+          steps.add(new Step(logSoftmax(logits.get(rows.nextLong()).toFloatArray())));
+        }
+        fingerprints.add(new Fingerprint(steps));
       }
-      return new Fingerprint(steps);
+      return fingerprints;
     }
   }
 
