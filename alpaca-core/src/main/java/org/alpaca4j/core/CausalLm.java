@@ -399,8 +399,7 @@ public final class CausalLm implements AutoCloseable {
     }
     writer.config(config.build());
     if (!writer.has(Conformance.FILE_NAME)) {
-      Conformance.carried(this, dtype)
-          .ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
+      Conformance.carried(this, dtype).ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
     }
     Tokenizer own = tokenizer == null ? null : tokenizer();
     if (own != null) {

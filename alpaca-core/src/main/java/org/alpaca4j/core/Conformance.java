@@ -107,9 +107,9 @@ public final class Conformance {
   /**
    * Loads a model and checks it against the file in its folder: that its prompts are rendered and
    * tokenised as recorded, exactly; that the recorded tokens have the recorded log-probabilities,
-   * within a tolerance; and that the most likely tokens
-   * are those recorded, but where two were nearly as likely. The tolerance is 0.002; it is larger
-   * where the weights were converted since, to a coarser type or in GGUF, by what the rounding does.
+   * within a tolerance; and that the most likely tokens are those recorded, but where two were
+   * nearly as likely. The tolerance is 0.002; it is larger where the weights were converted since,
+   * to a coarser type or in GGUF, by what the rounding does.
    *
    * @throws CheckpointException if the folder has no such file, the file is malformed, of a later
    *     version or of a model with another vocabulary, or the model cannot be loaded
@@ -218,8 +218,7 @@ public final class Conformance {
     for (Map.Entry<Integer, Double> top : entry.top().entrySet()) {
       largest = Math.max(largest, Math.abs(first[top.getKey()] - top.getValue()));
     }
-    return new ConformanceReport.PromptResult(
-        textEqual, idsEqual, largest, different, explanation);
+    return new ConformanceReport.PromptResult(textEqual, idsEqual, largest, different, explanation);
   }
 
   private static String difference(String recorded, String rendered) {
@@ -275,9 +274,9 @@ public final class Conformance {
 
   /**
    * Returns the text of a conformance file of a model as it is now, with the numbers of its weights
-   * rounded to the type that they are saved in. Prompts that the model's form
-   * cannot render, that have the texts of special tokens in them, that are longer than 512 tokens
-   * or that leave no room for an answer are left out.
+   * rounded to the type that they are saved in. Prompts that the model's form cannot render, that
+   * have the texts of special tokens in them, that are longer than 512 tokens or that leave no room
+   * for an answer are left out.
    *
    * @param weights the type that the model is or will be saved in
    * @param prompts candidates, the best first
@@ -431,8 +430,7 @@ public final class Conformance {
       if (file.vocabSize() == model.config().vocabSize()
           && file.prompts().stream().allMatch(entry -> isAskedAlike(model, file, entry))) {
         StoredWeights held = StoredWeights.of(Internals.loaded(model).storage());
-        return Optional.of(
-            file.convertedTo(held.coarser(StoredWeights.of(saved))).toJson());
+        return Optional.of(file.convertedTo(held.coarser(StoredWeights.of(saved))).toJson());
       }
       log.warn(
           "{}: {} is not saved with the model, which is asked in another form or tokenised"

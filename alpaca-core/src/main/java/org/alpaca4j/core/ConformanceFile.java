@@ -86,7 +86,13 @@ record ConformanceFile(
   /** Returns the file for its weights converted once more. */
   ConformanceFile convertedTo(StoredWeights stored) {
     return new ConformanceFile(
-        weights, convertedTo.coarser(stored), computedIn, vocabSize, promptForm, renderedAt, prompts);
+        weights,
+        convertedTo.coarser(stored),
+        computedIn,
+        vocabSize,
+        promptForm,
+        renderedAt,
+        prompts);
   }
 
   /** Returns the file's text. */
@@ -254,7 +260,8 @@ record ConformanceFile(
       List<ChatMessage> messages = new ArrayList<>();
       for (JsonNode message : field(prompt, at, "messages", JsonNode::isArray, "an array")) {
         if (!message.path("role").isTextual()) {
-          throw wrong(at + "messages[" + messages.size() + "].role", "a text", message.path("role"));
+          throw wrong(
+              at + "messages[" + messages.size() + "].role", "a text", message.path("role"));
         }
         messages.add(ChatMessage.ofMap(JsonTree.fields(message)));
       }

@@ -43,7 +43,9 @@ record Fingerprint(List<Step> steps) {
       return top;
     }
 
-    /** Returns by how much a token is more likely than the best other one; negative if it is less. */
+    /**
+     * Returns by how much a token is more likely than the best other one; negative if it is less.
+     */
     double margin(int id) {
       double other = Double.NEGATIVE_INFINITY;
       for (int i = 0; i < logProbabilities.length; i++) {
@@ -65,7 +67,9 @@ record Fingerprint(List<Step> steps) {
     }
   }
 
-  /** Returns the answer up to the first token that is not the most likely one, which replaces it. */
+  /**
+   * Returns the answer up to the first token that is not the most likely one, which replaces it.
+   */
   int[] greedy(int[] answer) {
     for (int i = 0; i < answer.length; i++) {
       int best = steps.get(i).best();
@@ -100,8 +104,7 @@ record Fingerprint(List<Step> steps) {
     return all;
   }
 
-  private static List<Fingerprint> together(
-      CausalLm model, List<Answered> answered, DType stored) {
+  private static List<Fingerprint> together(CausalLm model, List<Answered> answered, DType stored) {
     int[] lengths = answered.stream().mapToInt(Answered::tokens).toArray();
     IntStream.Builder places = IntStream.builder();
     IntStream.Builder ids = IntStream.builder();

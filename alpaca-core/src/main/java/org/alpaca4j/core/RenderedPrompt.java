@@ -45,8 +45,7 @@ record RenderedPrompt(String text, int[] ids) {
               + messages.stream().map(ChatMessage::role).toList());
     }
     String text = ((PromptTemplate) form).render(messages.get(0).content(), input);
-    return new RenderedPrompt(
-        text, concat(tokenizer.prefixIds(), tokenizer.encodePromptIds(text)));
+    return new RenderedPrompt(text, concat(tokenizer.prefixIds(), tokenizer.encodePromptIds(text)));
   }
 
   private static int[] concat(int[] first, int[] second) {

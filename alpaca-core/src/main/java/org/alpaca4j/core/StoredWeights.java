@@ -5,9 +5,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How weights are stored, from the finest on, and what rounding to that does: about twice the largest
- * difference that was seen with SmolLM2-135M right after a training in fp32. A small model, and one
- * whose last steps were smaller than the rounding, loses most.
+ * How weights are stored, from the finest on, and what rounding to that does: about twice the
+ * largest difference that was seen with SmolLM2-135M right after a training in fp32. A small model,
+ * and one whose last steps were smaller than the rounding, loses most.
  */
 enum StoredWeights {
   FLOAT32("float32", 0),

@@ -65,9 +65,7 @@ class ConformanceTest {
     assertThat(top.get(0).get("id")).isEqualTo(prompt.get("greedy_ids").get(0));
     assertThat(first).isNegative().isEqualTo(prompt.get("logprobs").get(0).doubleValue());
     assertThat(prompt.get("margins").get(0).doubleValue())
-        .isCloseTo(
-            first - top.get(1).get("logprob").doubleValue(),
-            Offset.offset(1e-5));
+        .isCloseTo(first - top.get(1).get("logprob").doubleValue(), Offset.offset(1e-5));
     assertThat(Conformance.verify(folder).requirePassed().prompts()).hasSize(1);
   }
 

@@ -7,8 +7,8 @@ import java.util.function.Function;
 import org.alpaca4j.core.Conformance.Prompt;
 
 /**
- * Keeps the prompts of a few records, spread over all of them: those whose indexes have the smallest
- * hashes, so that the same records always give the same ones. Not thread-safe.
+ * Keeps the prompts of a few records, spread over all of them: those whose indexes have the
+ * smallest hashes, so that the same records always give the same ones. Not thread-safe.
  */
 final class PromptSample<R> {
   /** More than are used: some may be too long, or not be asked in the model's form. */

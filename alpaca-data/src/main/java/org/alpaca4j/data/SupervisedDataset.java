@@ -221,9 +221,9 @@ public final class SupervisedDataset {
   }
 
   /**
-   * Returns the prompts of up to 64 of the records that this dataset, or the one that it is a subset
-   * of, was made from: always the same ones, chosen so that any first few are spread over all.
-   * Empty for examples that came as tokens.
+   * Returns the prompts of up to 64 of the records that this dataset, or the one that it is a
+   * subset of, was made from: always the same ones, chosen so that any first few are spread over
+   * all. Empty for examples that came as tokens.
    */
   public List<Prompt> promptSample() {
     return promptSample;

@@ -78,8 +78,7 @@ class PromptSampleTest {
     assertThat(sample(new Conversation(messages)))
         .containsExactly(
             Prompt.of(
-                List.of(
-                    ChatMessage.user("a"), ChatMessage.assistant("b"), ChatMessage.user("c"))));
+                List.of(ChatMessage.user("a"), ChatMessage.assistant("b"), ChatMessage.user("c"))));
   }
 
   @Test
@@ -93,7 +92,8 @@ class PromptSampleTest {
                     ChatMessage.user("c"),
                     ChatMessage.assistant("d"))))
         .containsExactly(Prompt.of(List.of(question)));
-    assertThat(sample(Conversation.of(ChatMessage.user("a".repeat(5000)), ChatMessage.assistant("b"))))
+    assertThat(
+            sample(Conversation.of(ChatMessage.user("a".repeat(5000)), ChatMessage.assistant("b"))))
         .isEmpty();
   }
 

@@ -61,8 +61,7 @@ final class OllamaModelfile {
   private String text(Path gguf) {
     lines.add("FROM ./" + gguf.getFileName());
     addTemplate();
-    addParameters(
-        GenerationConfig.load(folder), ModelConfig.load(folder.resolve("config.json")));
+    addParameters(GenerationConfig.load(folder), ModelConfig.load(folder.resolve("config.json")));
     return String.join("\n", lines) + "\n";
   }
 
@@ -82,7 +81,8 @@ final class OllamaModelfile {
             ? Optional.of(OllamaTemplate.of(prompt))
             : OllamaTemplate.of(messages -> rendered((ChatTemplate) form.get(), messages));
     if (template.isEmpty()) {
-      comment("No template of Ollama is known that renders what the model's chat template renders.");
+      comment(
+          "No template of Ollama is known that renders what the model's chat template renders.");
       comment("Without one, Ollama chooses by the chat template in the GGUF file; compare what it");
       comment("sends with the texts in alpaca4j_conformance.json.");
       return;

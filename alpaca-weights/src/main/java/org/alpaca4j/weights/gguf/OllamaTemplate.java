@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A template in Go's text/template, as Ollama executes it (its {@code template.go}: system messages
- * are {@code .System}, neighbours of one role are one message), that renders what a model's own form
- * renders. Found by rendering probes and comparing, whatever the model's family is; where no
+ * are {@code .System}, neighbours of one role are one message), that renders what a model's own
+ * form renders. Found by rendering probes and comparing, whatever the model's family is; where no
  * template of this shape renders the same, there is none.
  */
 interface OllamaTemplate {
@@ -170,8 +170,7 @@ interface OllamaTemplate {
         switch (message.role()) {
           case "system" -> said = message.content();
           case "user" -> {
-            boolean systemHere =
-                system != null && !said.isEmpty() && (atLast ? last : isFirst);
+            boolean systemHere = system != null && !said.isEmpty() && (atLast ? last : isFirst);
             if (atLast || !systemHere) {
               text.append(isFirst ? first : next);
             }

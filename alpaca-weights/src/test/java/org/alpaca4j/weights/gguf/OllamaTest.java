@@ -139,9 +139,7 @@ class OllamaTest {
   @Test
   void textsAreQuotedForGoAndForTheModelfile() {
     assertThat(
-            template(CHATML.replace("<|im_start|>", "\"\"\" \\t\t{{ '{{' }}"))
-                .orElseThrow()
-                .go())
+            template(CHATML.replace("<|im_start|>", "\"\"\" \\t\t{{ '{{' }}")).orElseThrow().go())
         .contains("\"\\u0022\\u0022\\u0022 \\\\t\\u0009{{user\\n\"")
         .doesNotContain("\"\"\"");
   }
@@ -187,8 +185,7 @@ class OllamaTest {
             PARAMETER repeat_last_n -1
             PARAMETER num_ctx 128
             """
-                .formatted(
-                    "\"\"\"" + go + "\"\"\"", "\"\"\"say \"end\" now\"\"\""));
+                .formatted("\"\"\"" + go + "\"\"\"", "\"\"\"say \"end\" now\"\"\""));
   }
 
   @Test
@@ -282,8 +279,7 @@ class OllamaTest {
         .isEqualTo("float32");
     assertThat(backAndForth(GgufExport.builder(model).type(GgufType.Q8_0)).weights())
         .isEqualTo("Q8_0");
-    assertThat(
-            backAndForth(GgufExport.builder(model).quantise(GgufQuantisation.Q6_K)).weights())
+    assertThat(backAndForth(GgufExport.builder(model).quantise(GgufQuantisation.Q6_K)).weights())
         .isEqualTo("Q6_K");
     assertThat(backAndForth(GgufExport.builder(model).type(GgufType.BF16)).weights())
         .isEqualTo("bfloat16");
