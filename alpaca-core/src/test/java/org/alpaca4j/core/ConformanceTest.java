@@ -126,7 +126,7 @@ class ConformanceTest {
     Files.writeString(
         file, json.replace("\"rendered_at\" : \"" + day, "\"rendered_at\" : \"2001-02-03"));
     assertThat(Conformance.verify(folder).prompts().get(0).explanation())
-        .contains("rendered was \"2001-02-03");
+        .contains("rendered was \"01-02-03<|im_start|>");
   }
 
   @Test
