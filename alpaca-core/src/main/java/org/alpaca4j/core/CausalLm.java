@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -548,7 +549,9 @@ public final class CausalLm implements AutoCloseable {
     Tokenizer tokens = tokenizer();
     List<ChatMessage> asText =
         splitSpecialTokens ? tokens.withoutSpecialTokens(messages) : messages;
-    return RenderedPrompt.of(form, tokens, asText, List.of(), "", Clock.systemDefaultZone()).ids();
+    return RenderedPrompt.of(
+            form, tokens, asText, List.of(), "", Clock.system(ZoneId.systemDefault()))
+        .ids();
   }
 
   /**

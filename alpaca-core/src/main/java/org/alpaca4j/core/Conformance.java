@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.OffsetDateTime;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -288,7 +289,7 @@ public final class Conformance {
   public static Optional<String> make(
       CausalLm model, DType weights, List<Prompt> prompts, int limit) {
     try (ModelUse.Use reading = Internals.use(model).read()) {
-      OffsetDateTime now = OffsetDateTime.now();
+      OffsetDateTime now = OffsetDateTime.now(ZoneId.systemDefault());
       List<Asked> asked = new ArrayList<>();
       for (Prompt prompt : prompts) {
         if (asked.size() < limit) {

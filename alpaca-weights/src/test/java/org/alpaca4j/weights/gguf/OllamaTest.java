@@ -259,7 +259,11 @@ class OllamaTest {
     try (CausalLm loaded = CausalLm.load(model)) {
       Files.writeString(
           model.resolve(Conformance.FILE_NAME),
-          Conformance.make(loaded, DType.F32, List.of(Conformance.Prompt.of(TURNS)), 1)
+          Conformance.make(
+                  loaded,
+                  DType.F32,
+                  List.of(Conformance.Prompt.of(List.of(ChatMessage.user("a")))),
+                  1)
               .orElseThrow());
     }
   }
