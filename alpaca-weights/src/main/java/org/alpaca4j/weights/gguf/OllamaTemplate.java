@@ -48,7 +48,8 @@ interface OllamaTemplate {
       return "";
     }
     StringBuilder go = new StringBuilder("{{- \"");
-    for (char c : text.toCharArray()) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
       switch (c) {
         case '\n' -> go.append("\\n");
         case '\\' -> go.append("\\\\");
