@@ -104,7 +104,8 @@ final class OllamaModelfile {
     try {
       return PromptForm.load(folder);
     } catch (ChatTemplateException e) {
-      comment("The chat template cannot be used: " + String.valueOf(e.getMessage()).replace('\n', ' '));
+      comment(
+          "The chat template cannot be used: " + String.valueOf(e.getMessage()).replace('\n', ' '));
       return Optional.empty();
     }
   }
