@@ -5,7 +5,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.time.Clock;
+import java.time.ZoneId;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -14,9 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.Internals;
-import org.alpaca4j.core.internal.ToolArguments;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
 import org.alpaca4j.core.internal.model.ModelUse;
@@ -366,8 +365,8 @@ public final class CausalLm implements AutoCloseable {
 
   /**
    * Writes a Hugging Face folder in the precision of the weights: weights, configuration,
-   * generation configuration, tokenizer and the form in which the model is asked. Whole or not at
-   * all.
+   * generation configuration, tokenizer, the form in which the model is asked, and the folder's
+   * {@value Conformance#FILE_NAME} if it is still true. Whole or not at all.
    *
    * @param target the folder to make; an existing checkpoint there is refused
    * @throws CheckpointException if that fails; nothing half-written remains
@@ -407,6 +406,9 @@ public final class CausalLm implements AutoCloseable {
       writer.copy(folder.resolve(GenerationConfig.FILE_NAME));
     }
     writer.config(config.build());
+    if (!writer.has(Conformance.FILE_NAME)) {
+      Conformance.carried(this, dtype).ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
+    }
     Tokenizer own = tokenizer == null ? null : tokenizer();
     if (own != null) {
       writer.files(own::save);
@@ -559,25 +561,9 @@ public final class CausalLm implements AutoCloseable {
     Tokenizer tokens = tokenizer();
     List<ChatMessage> asText =
         splitSpecialTokens ? tokens.withoutSpecialTokens(messages) : messages;
-    if (form instanceof ChatTemplate template) {
-      RenderOptions options = RenderOptions.withGenerationPrompt();
-      return tokens.encodePromptIds(
-          ToolArguments.rendered(asText, chat -> template.render(chat, options)).text());
-    }
-    if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
-      throw new ChatTemplateException(
-          folder
-              + ": the model's prompt template takes one message of the user, not "
-              + messages.stream().map(ChatMessage::role).toList());
-    }
-    String prompt = ((PromptTemplate) form).render(asText.get(0).content(), null);
-    return concat(tokens.prefixIds(), tokens.encodePromptIds(prompt));
-  }
-
-  private static int[] concat(int[] first, int[] second) {
-    int[] ids = Arrays.copyOf(first, first.length + second.length);
-    System.arraycopy(second, 0, ids, first.length, second.length);
-    return ids;
+    return RenderedPrompt.of(
+            form, tokens, asText, List.of(), "", Clock.system(ZoneId.systemDefault()))
+        .ids();
   }
 
   /**

@@ -222,6 +222,11 @@ public final class CheckpointWriter {
       return add(name, folder -> Files.copy(source, folder.resolve(name)));
     }
 
+    /** Returns whether {@link #file} or {@link #copy} has added a file of this name. */
+    boolean has(String name) {
+      return files.containsKey(name);
+    }
+
     private Builder add(String name, FolderSource source) {
       boolean plain = !name.isEmpty() && !name.equals(".") && !name.equals("..");
       if (!plain || name.contains("/") || name.contains("\\")) {

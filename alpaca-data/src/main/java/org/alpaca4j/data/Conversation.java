@@ -1,5 +1,6 @@
 package org.alpaca4j.data;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -70,5 +71,12 @@ public record Conversation(List<ChatMessage> messages, List<Map<String, @Nullabl
   public static Conversation of(ChatMessage... messages) {
     Objects.requireNonNull(messages, "messages is null");
     return new Conversation(List.of(messages));
+  }
+
+  /** Returns a message as templates and other programs know it, without {@link #WEIGHT}. */
+  static ChatMessage withoutWeight(ChatMessage message) {
+    Map<String, @Nullable Object> fields = new LinkedHashMap<>(message.toMap());
+    fields.remove(WEIGHT);
+    return ChatMessage.ofMap(fields);
   }
 }

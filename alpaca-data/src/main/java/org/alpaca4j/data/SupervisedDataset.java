@@ -10,6 +10,7 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
+import org.alpaca4j.core.Conformance.Prompt;
 import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -29,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable and thread-safe.
  */
 public final class SupervisedDataset {
+  private static final int MAX_PROMPT_CHARACTERS = 4096;
 
   /** How source and target become ids and labels. */
   public enum Mode {
@@ -130,18 +132,21 @@ public final class SupervisedDataset {
   private final int @Nullable [] selection;
   private final DataReport report;
   private final @Nullable PromptForm promptForm;
+  private final List<Prompt> promptSample;
 
   /** Takes all examples of the pages; the report is about them. */
   SupervisedDataset(List<TokenPage> pages, DataReport report) {
-    this(pages, null, report, null);
+    this(pages, null, report, null, List.of());
   }
 
   private SupervisedDataset(
       List<TokenPage> pages,
       int @Nullable [] selection,
       DataReport report,
-      @Nullable PromptForm promptForm) {
+      @Nullable PromptForm promptForm,
+      List<Prompt> promptSample) {
     this.promptForm = promptForm;
+    this.promptSample = promptSample;
     this.pages = pages;
     this.pageStarts = new int[pages.size()];
     for (int p = 1; p < pageStarts.length; p++) {
@@ -190,9 +195,9 @@ public final class SupervisedDataset {
         .assemble(examples.iterator());
   }
 
-  /** Returns these examples with the form in which their prompts ask. */
-  SupervisedDataset askedBy(PromptForm form) {
-    return new SupervisedDataset(pages, selection, report, form);
+  /** Returns these examples with the form in which their prompts ask, and a few of these. */
+  SupervisedDataset askedBy(PromptForm form, List<Prompt> sample) {
+    return new SupervisedDataset(pages, selection, report, form, sample);
   }
 
   /**
@@ -201,6 +206,15 @@ public final class SupervisedDataset {
    */
   public Optional<PromptForm> promptForm() {
     return Optional.ofNullable(promptForm);
+  }
+
+  /**
+   * Returns the prompts of up to 64 of the records that this dataset, or the one that it is a
+   * subset of, was made from: always the same ones, chosen so that any first few are spread over
+   * all. Empty for examples that came as tokens.
+   */
+  public List<Prompt> promptSample() {
+    return promptSample;
   }
 
   /** Returns the number of examples. */
@@ -292,7 +306,8 @@ public final class SupervisedDataset {
             List.of(),
             0,
             report.withoutThinking()),
-        promptForm);
+        promptForm,
+        promptSample);
   }
 
   /**
@@ -408,6 +423,11 @@ public final class SupervisedDataset {
     @Override
     PromptForm promptForm(Tokenizer tokenizer, DataReport report) {
       return template;
+    }
+
+    @Override
+    Optional<Prompt> prompt(InstructionRecord record) {
+      return shortPrompt(Prompt.instruction(record.instruction(), record.input()));
     }
 
     @Override
@@ -567,6 +587,22 @@ public final class SupervisedDataset {
     }
 
     @Override
+    Optional<Prompt> prompt(Conversation conversation) {
+      List<ChatMessage> messages = Reasoning.kept(conversation, thinking).messages();
+      Optional<Prompt> longest = Optional.empty();
+      for (int i = 1; i < messages.size(); i++) {
+        if (messages.get(i).role().equals("assistant")) {
+          List<ChatMessage> asked =
+              messages.subList(0, i).stream().map(Conversation::withoutWeight).toList();
+          Optional<Prompt> prompt =
+              shortPrompt(new Prompt(asked, conversation.tools(), "", List.of()));
+          longest = prompt.isPresent() ? prompt : longest;
+        }
+      }
+      return longest;
+    }
+
+    @Override
     Conversation withoutSpecialTokens(Conversation conversation, Tokenizer tokenizer) {
       Conversation marked =
           new Conversation(
@@ -682,6 +718,13 @@ public final class SupervisedDataset {
     }
 
     @Override
+    Optional<Prompt> prompt(AdgenRecord record) {
+      return record.history().isEmpty() && !record.content().isEmpty()
+          ? shortPrompt(Prompt.instruction(record.content(), ""))
+          : Optional.empty();
+    }
+
+    @Override
     AdgenRecord withoutSpecialTokens(AdgenRecord record, Tokenizer tokenizer) {
       return record; // as the original
     }
@@ -692,6 +735,18 @@ public final class SupervisedDataset {
       refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose TRUNCATE or DROP");
       return AdgenPreprocessor.of(tokenizer, prompt, maxSourceLength, maxTargetLength)::make;
     }
+  }
+
+  /** Returns a prompt unless it has more characters than a sample should hold in memory. */
+  private static Optional<Prompt> shortPrompt(Prompt prompt) {
+    List<Object> texts =
+        List.of(
+            prompt.messages().stream().map(ChatMessage::toMap).toList(),
+            prompt.tools(),
+            prompt.input());
+    return PlainValue.characters(texts) <= MAX_PROMPT_CHARACTERS
+        ? Optional.of(prompt)
+        : Optional.empty();
   }
 
   private static void refuse(DatasetAssembler.Options options, OnTooLong policy, String why) {

@@ -12,6 +12,7 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptForm;
@@ -76,7 +77,12 @@ public final class SftTrainer {
         builder.promptForm != null ? builder.promptForm : dataset.promptForm().orElse(null);
     checkpoints =
         new TrainingCheckpoints(
-            builder.outputDirectory, model, config, builder.saveDtype, builder.replaceExisting);
+            builder.outputDirectory,
+            model,
+            config,
+            builder.saveDtype,
+            builder.replaceExisting,
+            new ConformanceRecorder(dataset, builder.conformancePrompts));
   }
 
   /** Returns a builder; model and dataset must be set. */
@@ -298,6 +304,7 @@ public final class SftTrainer {
     private boolean replaceExisting;
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
+    private int conformancePrompts = 16;
     private Predicate<String> trained = name -> true;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
@@ -356,6 +363,22 @@ public final class SftTrainer {
     /** Sets the dtype of saved weights; default F32, in which they are trained. */
     public Builder saveDtype(DType value) {
       saveDtype = Objects.requireNonNull(value, "saveDtype is null");
+      return this;
+    }
+
+    /**
+     * Sets how many prompts of the training data go into the {@link Conformance} file of each saved
+     * checkpoint, with the model's first greedy tokens; default 16, at most 64. With 0 there is no
+     * such file.
+     *
+     * @throws IllegalArgumentException if it is negative or more than 64
+     */
+    public Builder conformancePrompts(int value) {
+      if (value < 0 || value > 64) {
+        throw new IllegalArgumentException(
+            "conformancePrompts is " + value + ", but must be 0 (no file) to 64");
+      }
+      conformancePrompts = value;
       return this;
     }
 

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Objects;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -227,6 +228,9 @@ public final class CheckpointConverter {
               .replaceExisting(replaceExisting);
       weights.declare(writer);
       folder.addFiles(writer, dtype);
+      if (transform != TensorTransform.NONE) {
+        writer.files(made -> Files.deleteIfExists(made.resolve(Conformance.FILE_NAME)));
+      }
       PhaseProgress progress =
           new PhaseProgress(
               listener,

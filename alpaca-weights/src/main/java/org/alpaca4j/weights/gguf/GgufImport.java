@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Imports a GGUF file as a Hugging Face checkpoint folder: config.json, safetensors, tokenizer with
- * chat templates, generation_config.json.
+ * chat templates, generation_config.json, and the conformance file that the GGUF file carries.
  *
  * <pre>{@code
  * GgufImport.builder(Path.of("SmolLM2-135M.gguf")).dtype(DType.BF16).build().write(Path.of("smol"));
@@ -170,6 +171,9 @@ public final class GgufImport {
               .files(
                   staged ->
                       tokenizer.write(staged, tokenizerJson, complete.maxPositionEmbeddings()));
+      gguf.metadata()
+          .string(GgufExport.CONFORMANCE)
+          .ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
       Map<String, TensorCopy> copies = new HashMap<>();
       for (GgufLayout.Entry entry : layout) {
         for (FileTensor file : entry.files()) {
