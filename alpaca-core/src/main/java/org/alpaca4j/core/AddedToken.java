@@ -23,7 +23,7 @@ public record AddedToken(
 
   /** Checks that the text is not empty. */
   public AddedToken {
-    Objects.requireNonNull(content, "content");
+    Objects.requireNonNull(content, "content is null");
     if (content.isEmpty()) {
       throw new IllegalArgumentException("content must not be empty");
     }

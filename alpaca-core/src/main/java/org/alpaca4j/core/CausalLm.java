@@ -5,7 +5,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.time.Clock;
+import java.time.ZoneId;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -14,7 +15,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import org.alpaca4j.core.ChatTemplate.RenderOptions;
 import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.model.IncrementalDecoder;
 import org.alpaca4j.core.internal.model.LoadedModel;
@@ -111,6 +111,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static CausalLm load(String folderOrId) {
+    Objects.requireNonNull(folderOrId, "folderOrId is null");
     return builder(folderOrId).load();
   }
 
@@ -123,6 +124,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static Builder builder(String folderOrId) {
+    Objects.requireNonNull(folderOrId, "folderOrId is null");
     return builder(ModelHub.resolve(folderOrId));
   }
 
@@ -448,6 +450,8 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if there are no ids, or one is not in the vocabulary
    */
   public NDArray logits(NDManager scope, int[] ids) {
+    Objects.requireNonNull(scope, "scope is null");
+    Objects.requireNonNull(ids, "ids is null");
     try (ModelUse.Use reading = use.read();
         NDManager step = scope.newSubManager(device())) {
       LoadedModel model = weights();
@@ -461,13 +465,14 @@ public final class CausalLm implements AutoCloseable {
 
   /**
    * Writes a Hugging Face folder in the precision of the weights: weights, configuration,
-   * generation configuration, tokenizer and the form in which the model is asked. Whole or not at
-   * all.
+   * generation configuration, tokenizer, the form in which the model is asked, and the folder's
+   * {@value Conformance#FILE_NAME} if it is still true. Whole or not at all.
    *
    * @param target the folder to make; an existing checkpoint there is refused
    * @throws CheckpointException if that fails; nothing half-written remains
    */
   public void save(Path target) {
+    Objects.requireNonNull(target, "target is null");
     save(CheckpointWriter.builder(target), adapter == null ? base.storage() : DType.F32);
   }
 
@@ -479,6 +484,8 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if weights are not stored in that type
    */
   public void save(CheckpointWriter.Builder writer, DType dtype) {
+    Objects.requireNonNull(writer, "writer is null");
+    Objects.requireNonNull(dtype, "dtype is null");
     if (!dtype.isWeight()) {
       throw new IllegalArgumentException("dtype is " + dtype + ", but must be F32, BF16 or F16");
     }
@@ -491,7 +498,7 @@ public final class CausalLm implements AutoCloseable {
         own.declare(writer.weightsName(AdapterFolder.WEIGHTS), dtype);
         writer.file(AdapterFolder.CONFIG, AdapterFolder.json(own.config(), own.moduleEnds(), folder.toString()));
       }
-      addFiles(writer);
+      addFiles(writer, dtype);
       writer.build().write((name, out) -> weights().write(name, dtype, out));
     }
   }
@@ -504,12 +511,15 @@ public final class CausalLm implements AutoCloseable {
     return config.build();
   }
 
-  private synchronized void addFiles(CheckpointWriter.Builder writer) {
+  private synchronized void addFiles(CheckpointWriter.Builder writer, DType dtype) {
     if (!addedEnds.isEmpty()) {
       writer.file(
           GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, endTokenIds()));
     } else if (Files.exists(folder.resolve(GenerationConfig.FILE_NAME))) {
       writer.copy(folder.resolve(GenerationConfig.FILE_NAME));
+    }
+    if (adapter == null && !writer.has(Conformance.FILE_NAME)) {
+      Conformance.carried(this, dtype).ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
     }
     Tokenizer own = tokenizer == null ? null : tokenizer();
     if (own != null) {
@@ -575,6 +585,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalArgumentException if an id is outside the vocabulary
    */
   public synchronized void addEndTokens(Collection<Integer> ids) {
+    Objects.requireNonNull(ids, "ids is null");
     for (int id : ids) {
       if (id < 0 || id >= config().vocabSize()) {
         throw new IllegalArgumentException(
@@ -636,14 +647,18 @@ public final class CausalLm implements AutoCloseable {
    */
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationConfig config, TokenListener listener) {
+    Objects.requireNonNull(config, "config is null");
+    Objects.requireNonNull(listener, "listener is null");
     Generator own = generator(); // refuses a closed model
     return own.generate(chatIds(messages), config, listener);
   }
 
   /**
    * Returns the token ids of a conversation up to where the answer begins, as {@link #chat} gives
-   * them to the model.
+   * them to the model. Arguments of tool calls may be objects or JSON texts; the template sees the
+   * one that it takes, as in training.
    *
+   * @throws IllegalArgumentException if such a text is not the JSON text of an object
    * @throws ChatTemplateException see {@link #chat(List)}
    */
   public int[] chatIds(List<ChatMessage> messages) {
@@ -659,24 +674,9 @@ public final class CausalLm implements AutoCloseable {
     Tokenizer tokens = tokenizer();
     List<ChatMessage> asText =
         splitSpecialTokens ? tokens.withoutSpecialTokens(messages) : messages;
-    if (form instanceof ChatTemplate template) {
-      String text = template.render(asText, RenderOptions.withGenerationPrompt()).text();
-      return tokens.encodePromptIds(text);
-    }
-    if (messages.size() != 1 || !messages.get(0).role().equals("user")) {
-      throw new ChatTemplateException(
-          folder
-              + ": the model's prompt template takes one message of the user, not "
-              + messages.stream().map(ChatMessage::role).toList());
-    }
-    String prompt = ((PromptTemplate) form).render(asText.get(0).content(), null);
-    return concat(tokens.prefixIds(), tokens.encodePromptIds(prompt));
-  }
-
-  private static int[] concat(int[] first, int[] second) {
-    int[] ids = Arrays.copyOf(first, first.length + second.length);
-    System.arraycopy(second, 0, ids, first.length, second.length);
-    return ids;
+    return RenderedPrompt.of(
+            form, tokens, asText, List.of(), "", Clock.system(ZoneId.systemDefault()))
+        .ids();
   }
 
   /**

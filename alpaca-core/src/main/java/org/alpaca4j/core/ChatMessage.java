@@ -44,8 +44,6 @@ public final class ChatMessage {
 
   /** Returns a message with this role and text. */
   public static ChatMessage of(String role, String content) {
-    Objects.requireNonNull(role, "role is null");
-    Objects.requireNonNull(content, "content is null");
     return new ChatMessage(role, content, Map.of());
   }
 
@@ -72,6 +70,7 @@ public final class ChatMessage {
    * @throws IllegalArgumentException if there is no role
    */
   public static ChatMessage ofMap(Map<String, ? extends @Nullable Object> fields) {
+    Objects.requireNonNull(fields, "fields is null");
     return new ChatMessage(fields);
   }
 
@@ -117,20 +116,24 @@ public final class ChatMessage {
   ChatMessage mapTexts(UnaryOperator<String> change) {
     Map<String, @Nullable Object> mapped = new LinkedHashMap<>();
     fields.forEach(
-        (name, value) -> mapped.put(name, name.equals(ROLE) ? value : map(value, change)));
+        (name, value) -> mapped.put(name, name.equals(ROLE) ? value : mapTexts(value, change)));
     return mapped.equals(fields) ? this : new ChatMessage(mapped);
   }
 
-  private static @Nullable Object map(@Nullable Object value, UnaryOperator<String> change) {
+  /** Returns a value with all texts in it changed, the names of fields too. */
+  private static @Nullable Object mapTexts(@Nullable Object value, UnaryOperator<String> change) {
     if (value instanceof String text) {
       return change.apply(text);
     } else if (value instanceof Map<?, ?> map) {
       Map<Object, @Nullable Object> copy = new LinkedHashMap<>();
-      map.forEach((key, item) -> copy.put(key, map(item, change)));
+      map.forEach(
+          (key, item) ->
+              copy.put(
+                  key instanceof String name ? change.apply(name) : key, mapTexts(item, change)));
       return copy;
     } else if (value instanceof List<?> list) {
       List<@Nullable Object> copy = new ArrayList<>(list.size());
-      list.forEach(item -> copy.add(map(item, change)));
+      list.forEach(item -> copy.add(mapTexts(item, change)));
       return copy;
     }
     return value;
@@ -153,6 +156,9 @@ public final class ChatMessage {
 
   private static Map<String, @Nullable Object> merge(
       String role, String content, Map<String, ? extends @Nullable Object> extra) {
+    Objects.requireNonNull(role, "role is null");
+    Objects.requireNonNull(content, "content is null");
+    Objects.requireNonNull(extra, "extra is null");
     if (extra.containsKey(ROLE) || extra.containsKey(CONTENT)) {
       throw new IllegalArgumentException(
           "'role' and 'content' are given twice; use ofMap for structured content");

@@ -107,6 +107,7 @@ public final class ChatTemplate implements PromptForm {
    * @throws ChatTemplateException if it cannot be parsed
    */
   public static ChatTemplate of(String jinja, Map<String, String> specialTokens) {
+    Objects.requireNonNull(specialTokens, "specialTokens is null");
     Objects.requireNonNull(jinja, "jinja is null");
     ChatTemplate template = new ChatTemplate(jinja, specialTokens, null);
     Objects.requireNonNull(template.parsed());
@@ -124,6 +125,7 @@ public final class ChatTemplate implements PromptForm {
    * @throws ChatTemplateException if a file cannot be read, or there are only named templates
    */
   public static Optional<ChatTemplate> load(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Map<String, ChatTemplate> all = loadAll(folder);
     ChatTemplate fallback = all.get(DEFAULT);
     if (fallback == null && !all.isEmpty()) {
@@ -144,6 +146,7 @@ public final class ChatTemplate implements PromptForm {
    * @throws ChatTemplateException if a file cannot be read
    */
   public static Optional<ChatTemplate> load(Path folder, String name) {
+    Objects.requireNonNull(name, "name is null");
     return Optional.ofNullable(loadAll(folder).get(name));
   }
 
@@ -154,6 +157,7 @@ public final class ChatTemplate implements PromptForm {
    * @throws ChatTemplateException if a file cannot be read
    */
   public static Map<String, ChatTemplate> loadAll(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     JsonNode config = json(folder.resolve("tokenizer_config.json"));
     Map<String, String> tokens = specialTokens(folder, config);
     Map<String, ChatTemplate> templates = new LinkedHashMap<>();
@@ -175,6 +179,7 @@ public final class ChatTemplate implements PromptForm {
    * as transformers renders a template that is given to it.
    */
   public ChatTemplate withTokensOf(Tokenizer tokenizer) {
+    Objects.requireNonNull(tokenizer, "tokenizer is null");
     Map<String, String> missing = new LinkedHashMap<>();
     for (SpecialToken role : SpecialToken.values()) {
       tokenizer
@@ -260,6 +265,8 @@ public final class ChatTemplate implements PromptForm {
    *     or the final message cannot be continued
    */
   public Rendered render(List<ChatMessage> messages, RenderOptions options) {
+    Objects.requireNonNull(messages, "messages is null");
+    Objects.requireNonNull(options, "options is null");
     if (options.tools != null && toolUse != null) {
       return toolUse.render(messages, options);
     }
@@ -562,12 +569,14 @@ public final class ChatTemplate implements PromptForm {
 
       /** Sets the field of the final message to continue, such as {@code reasoning_content}. */
       public Builder continueFinalMessage(String field) {
+        Objects.requireNonNull(field, "field is null");
         continueField = field;
         return this;
       }
 
       /** Sets the tools as JSON schemas; by default the template sees none. */
       public Builder tools(List<? extends Map<String, ? extends @Nullable Object>> schemas) {
+        Objects.requireNonNull(schemas, "schemas is null");
         List<Map<String, @Nullable Object>> copy = new ArrayList<>();
         schemas.forEach(schema -> copy.add(new LinkedHashMap<>(schema)));
         tools = Collections.unmodifiableList(copy);
@@ -576,6 +585,7 @@ public final class ChatTemplate implements PromptForm {
 
       /** Sets a variable for the template, such as {@code enable_thinking}. */
       public Builder variable(String name, @Nullable Object value) {
+        Objects.requireNonNull(name, "name is null");
         if (RESERVED.contains(name)) {
           throw new IllegalArgumentException(
               "'" + name + "' is set by its own option, not as a variable");
@@ -586,12 +596,14 @@ public final class ChatTemplate implements PromptForm {
 
       /** Sets several variables, see {@link #variable}. */
       public Builder variables(Map<String, ? extends @Nullable Object> values) {
+        Objects.requireNonNull(values, "values is null");
         values.forEach(this::variable);
         return this;
       }
 
       /** Sets the clock that {@code strftime_now} reads; default the system's. */
       public Builder clock(Clock value) {
+        Objects.requireNonNull(value, "clock is null");
         clock = value;
         return this;
       }

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import org.alpaca4j.core.internal.Names;
@@ -67,6 +68,7 @@ public final class Checkpoint implements AutoCloseable {
    *     malformed or contradicts the index
    */
   public static Checkpoint open(Path path) {
+    Objects.requireNonNull(path, "path is null");
     CheckpointFiles files = CheckpointFiles.open(path.toAbsolutePath().normalize());
     return new Checkpoint(files.folder(), files.tensors(), files.containers());
   }
@@ -81,6 +83,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static Checkpoint open(String pathOrId) {
+    Objects.requireNonNull(pathOrId, "pathOrId is null");
     return open(ModelHub.resolve(pathOrId));
   }
 
@@ -102,6 +105,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if two tensors would have one name
    */
   public Checkpoint withNames(Map<String, String> names) {
+    Objects.requireNonNull(names, "names is null");
     if (names.isEmpty()) {
       return this;
     }
@@ -122,6 +126,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if there is no such tensor
    */
   public TensorInfo tensor(String name) {
+    Objects.requireNonNull(name, "name is null");
     TensorInfo tensor = tensors.get(name);
     if (tensor == null) {
       throw new CheckpointException(
@@ -156,6 +161,8 @@ public final class Checkpoint implements AutoCloseable {
    * @throws IndexOutOfBoundsException if the tensor ends before the buffer is full
    */
   public void readBytes(String name, ByteBuffer destination, long offset) {
+    Objects.requireNonNull(name, "name is null");
+    Objects.requireNonNull(destination, "destination is null");
     readBytes(tensor(name), destination, offset);
   }
 
@@ -195,6 +202,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if there is no such tensor
    */
   public boolean isInPlace(String name) {
+    Objects.requireNonNull(name, "name is null");
     TensorInfo tensor = tensor(name);
     return container(tensor).isInPlace(tensor);
   }
@@ -207,6 +215,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if there is no such tensor, it is too large, or mapping fails
    */
   public ByteBuffer map(String name) {
+    Objects.requireNonNull(name, "name is null");
     TensorInfo tensor = tensor(name);
     if (tensor.byteLength() > Integer.MAX_VALUE) {
       throw new CheckpointException(
@@ -234,6 +243,8 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if there is no such tensor or reading fails
    */
   public void copyTo(String name, WritableByteChannel out) throws IOException {
+    Objects.requireNonNull(name, "name is null");
+    Objects.requireNonNull(out, "out is null");
     TensorInfo tensor = tensor(name);
     ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(COPY_BYTES, tensor.byteLength()));
     for (long offset = 0; offset < tensor.byteLength(); offset += buffer.limit()) {
@@ -267,6 +278,8 @@ public final class Checkpoint implements AutoCloseable {
    *     are not F32, BF16 or F16
    */
   public void requireExactly(Map<String, long[]> expectedShapes, Set<String> ignorable) {
+    Objects.requireNonNull(expectedShapes, "expectedShapes is null");
+    Objects.requireNonNull(ignorable, "ignorable is null");
     List<String> missing = new ArrayList<>();
     List<String> misshapen = new ArrayList<>();
     List<String> mistyped = new ArrayList<>();
@@ -322,6 +335,8 @@ public final class Checkpoint implements AutoCloseable {
    * @throws CheckpointException if they differ
    */
   public void requireTied(String alias, String original) {
+    Objects.requireNonNull(alias, "alias is null");
+    Objects.requireNonNull(original, "original is null");
     TensorInfo first = tensor(original);
     TensorInfo second = tensors.get(alias);
     if (second == null) {

@@ -13,6 +13,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.alpaca4j.core.SafetensorsLayout.Declared;
 import org.alpaca4j.core.SafetensorsLayout.Shard;
@@ -103,6 +104,7 @@ public final class CheckpointWriter {
    * @param target the checkpoint folder to make; missing parents are made too
    */
   public static Builder builder(Path target) {
+    Objects.requireNonNull(target, "target is null");
     return new Builder(target);
   }
 
@@ -131,6 +133,9 @@ public final class CheckpointWriter {
      * @throws CheckpointException if the name was declared before or the shape is impossible
      */
     public Builder tensor(String name, DType dtype, long... shape) {
+      Objects.requireNonNull(name, "name is null");
+      Objects.requireNonNull(dtype, "dtype is null");
+      Objects.requireNonNull(shape, "shape is null");
       if (name.equals("__metadata__")) {
         throw new CheckpointException("A tensor cannot be named __metadata__: it is reserved");
       }
@@ -169,6 +174,7 @@ public final class CheckpointWriter {
      * model.safetensors}.
      */
     public Builder weightsName(String name) {
+      Objects.requireNonNull(name, "name is null");
       weightsName = name;
       return this;
     }
@@ -186,6 +192,7 @@ public final class CheckpointWriter {
 
     /** Adds {@code config.json} with the text of {@link ModelConfig#toJson()}. */
     public Builder config(ModelConfig config) {
+      Objects.requireNonNull(config, "config is null");
       return file("config.json", config.toJson());
     }
 
@@ -197,6 +204,8 @@ public final class CheckpointWriter {
      * @throws CheckpointException if the name is not plain or was added before
      */
     public Builder file(String name, String text) {
+      Objects.requireNonNull(name, "name is null");
+      Objects.requireNonNull(text, "text is null");
       return add(name, folder -> Files.writeString(folder.resolve(name), text));
     }
 
@@ -207,9 +216,15 @@ public final class CheckpointWriter {
      * @throws CheckpointException if a file of this name was added before
      */
     public Builder copy(Path file) {
+      Objects.requireNonNull(file, "file is null");
       String name = String.valueOf(file.getFileName());
       Path source = file.toAbsolutePath();
       return add(name, folder -> Files.copy(source, folder.resolve(name)));
+    }
+
+    /** Returns whether {@link #file} or {@link #copy} has added a file of this name. */
+    boolean has(String name) {
+      return files.containsKey(name);
     }
 
     private Builder add(String name, FolderSource source) {
@@ -229,6 +244,7 @@ public final class CheckpointWriter {
      * @param source such as {@code tokenizer::save}
      */
     public Builder files(FolderSource source) {
+      Objects.requireNonNull(source, "source is null");
       folderSources.add(source);
       return this;
     }
@@ -280,6 +296,7 @@ public final class CheckpointWriter {
    *     than declared. The target is then as it was before
    */
   public void write(TensorSource source) {
+    Objects.requireNonNull(source, "source is null");
     try {
       Path real = Files.isSymbolicLink(target) ? target.toRealPath() : target;
       try (StagedFolder staged = StagedFolder.open(real)) {

@@ -1,5 +1,6 @@
 package org.alpaca4j.core;
 
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -88,6 +89,7 @@ public enum DType {
    * @param name such as {@code F32}
    */
   public static Optional<DType> ofSafetensorsName(String name) {
+    Objects.requireNonNull(name, "name is null");
     for (DType type : values()) {
       if (type.safetensorsName.equals(name)) {
         return Optional.of(type);
@@ -102,6 +104,7 @@ public enum DType {
    * @param name such as {@code float32} or {@code torch.float32}
    */
   public static Optional<DType> ofTorchName(String name) {
+    Objects.requireNonNull(name, "name is null");
     String plain = name.startsWith("torch.") ? name.substring("torch.".length()) : name;
     for (DType type : values()) {
       if (type.torchName.equals(plain)) {

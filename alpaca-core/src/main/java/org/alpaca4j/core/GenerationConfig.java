@@ -121,6 +121,7 @@ public final class GenerationConfig {
    * @throws CheckpointException if the file is malformed
    */
   public static GenerationConfig load(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Path file = folder.resolve(FILE_NAME);
     if (!Files.exists(file)) {
       return builder().build();
@@ -519,6 +520,7 @@ public final class GenerationConfig {
 
     /** Sets {@link GenerationConfig#eosTokenIds}; an empty list for none. */
     public Builder eosTokenIds(List<Integer> values) {
+      Objects.requireNonNull(values, "values is null");
       eosTokenIds = List.copyOf(values);
       return this;
     }
@@ -531,6 +533,7 @@ public final class GenerationConfig {
 
     /** Sets {@link GenerationConfig#stopStrings}: none of them empty. */
     public Builder stopStrings(List<String> values) {
+      Objects.requireNonNull(values, "values is null");
       stopStrings = List.copyOf(values);
       return this;
     }

@@ -53,16 +53,19 @@ public final class Generator {
 
   /** Generates with the model's own options; see {@link #generate(List, GenerationConfig)}. */
   public GenerationResult generate(int[] prompt) {
+    Objects.requireNonNull(prompt, "prompt is null");
     return generate(prompt, defaults.get());
   }
 
   /** Generates for one prompt; see {@link #generate(List, GenerationConfig)}. */
   public GenerationResult generate(int[] prompt, GenerationConfig config) {
+    Objects.requireNonNull(prompt, "prompt is null");
     return generate(List.of(prompt), config).get(0);
   }
 
   /** Generates for one prompt; see {@link #generate(List, GenerationConfig, TokenListener)}. */
   public GenerationResult generate(int[] prompt, GenerationConfig config, TokenListener listener) {
+    Objects.requireNonNull(prompt, "prompt is null");
     return generate(List.of(prompt), config, listener).get(0);
   }
 
@@ -77,6 +80,7 @@ public final class Generator {
    *     the model has no tokenizer
    */
   public List<GenerationResult> generate(List<int[]> prompts, GenerationConfig config) {
+    Objects.requireNonNull(prompts, "prompts is null");
     return run(prompts, config, null);
   }
 
@@ -88,6 +92,7 @@ public final class Generator {
    */
   public List<GenerationResult> generate(
       List<int[]> prompts, GenerationConfig config, TokenListener listener) {
+    Objects.requireNonNull(prompts, "prompts is null");
     Objects.requireNonNull(config, "config is null");
     Objects.requireNonNull(listener, "listener is null");
     if (config.numBeams() > 1) {

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.alpaca4j.core.internal.Internals;
@@ -147,6 +148,7 @@ public final class ModelConfig {
    * @throws UnsupportedModelException if the model is of a kind that this library does not run
    */
   public static ModelConfig load(Path file) {
+    Objects.requireNonNull(file, "file is null");
     try {
       String json = Files.readString(file);
       Optional<String> placeholder = Placeholder.in(file);
@@ -170,6 +172,8 @@ public final class ModelConfig {
    * @throws UnsupportedModelException if the model is of a kind that this library does not run
    */
   public static ModelConfig parse(String json, String source) {
+    Objects.requireNonNull(json, "json is null");
+    Objects.requireNonNull(source, "source is null");
     JsonNode node;
     try {
       node = JsonTree.parse(json, true);
@@ -190,6 +194,7 @@ public final class ModelConfig {
    * @throws UnsupportedModelException if there is no such family; the message names all
    */
   public static Builder builder(String modelType) {
+    Objects.requireNonNull(modelType, "modelType is null");
     Profile profile = Families.of(modelType, "The configuration").profile();
     Builder builder = new Builder(JsonNodeFactory.instance.objectNode(), profile);
     builder.document.putArray("architectures").add(profile.architecture());
@@ -506,6 +511,7 @@ public final class ModelConfig {
 
     /** Sets how the rotary position embedding is stretched; default not at all. */
     public Builder ropeScaling(RopeScaling scaling) {
+      Objects.requireNonNull(scaling, "scaling is null");
       ObjectNode rope;
       if (document.get("rope_parameters") instanceof ObjectNode parameters) {
         rope = parameters;
@@ -532,6 +538,7 @@ public final class ModelConfig {
 
     /** Sets the ids of the tokens that end a text. */
     public Builder eosTokenIds(List<Integer> values) {
+      Objects.requireNonNull(values, "values is null");
       return values.size() == 1
           ? field("eos_token_id", values.get(0))
           : field("eos_token_id", values);
@@ -544,6 +551,7 @@ public final class ModelConfig {
 
     /** Sets the type that weights are stored in; under the name that the file already uses. */
     public Builder dtype(DType value) {
+      Objects.requireNonNull(value, "dtype is null");
       boolean newStyle = document.has("dtype") || document.has("rope_parameters");
       if (!newStyle || document.has("torch_dtype")) {
         field("torch_dtype", value.torchName());
@@ -559,12 +567,14 @@ public final class ModelConfig {
      * @throws IllegalArgumentException if JSON has no such value
      */
     public Builder field(String name, @Nullable Object value) {
+      Objects.requireNonNull(name, "name is null");
       document.set(name, Writing.JSON.valueToTree(value));
       return this;
     }
 
     /** Removes a field, so that it has its default. */
     public Builder remove(String name) {
+      Objects.requireNonNull(name, "name is null");
       document.remove(name);
       return this;
     }

@@ -77,6 +77,7 @@ public final class ModelHub {
    * @throws HubException if the model does not exist, may not be read or cannot be fetched
    */
   public Path folder(String id) {
+    Objects.requireNonNull(id, "id is null");
     return HubAccess.folder(parse(id), revision, true, settings, options);
   }
 
@@ -89,6 +90,7 @@ public final class ModelHub {
    * @throws HubException if the model does not exist, may not be read or cannot be fetched
    */
   public Path tokenizerFolder(String id) {
+    Objects.requireNonNull(id, "id is null");
     return HubAccess.folder(parse(id), revision, false, settings, options);
   }
 
@@ -149,7 +151,7 @@ public final class ModelHub {
      * Sets the folder of the cache; default: the environment's, {@code ~/.cache/huggingface/hub}.
      */
     public Builder cacheFolder(Path value) {
-      cacheFolder = Objects.requireNonNull(value);
+      cacheFolder = Objects.requireNonNull(value, "cacheFolder is null");
       return this;
     }
 
@@ -160,6 +162,7 @@ public final class ModelHub {
      * @throws IllegalArgumentException if it is not the URL of a server
      */
     public Builder endpoint(String value) {
+      Objects.requireNonNull(value, "endpoint is null");
       endpoint = HubSettings.endpoint(value);
       return this;
     }
@@ -171,6 +174,7 @@ public final class ModelHub {
      * @throws IllegalArgumentException if it holds blanks or control characters
      */
     public Builder token(String value) {
+      Objects.requireNonNull(value, "token is null");
       token = HubSettings.token(value);
       return this;
     }
@@ -183,7 +187,7 @@ public final class ModelHub {
 
     /** Sets the branch, tag or commit to read; default: {@code main}. */
     public Builder revision(String value) {
-      revision = Objects.requireNonNull(value);
+      revision = Objects.requireNonNull(value, "revision is null");
       return this;
     }
 
@@ -204,13 +208,13 @@ public final class ModelHub {
      * seconds; default: 30 seconds. A host that cannot be reached is tried twice.
      */
     public Builder timeout(Duration value) {
-      timeout = Objects.requireNonNull(value);
+      timeout = Objects.requireNonNull(value, "timeout is null");
       return this;
     }
 
     /** Sets who hears how downloads go on; default: nobody. */
     public Builder listener(HubListener value) {
-      listener = Objects.requireNonNull(value);
+      listener = Objects.requireNonNull(value, "listener is null");
       return this;
     }
 

@@ -1,6 +1,7 @@
 package org.alpaca4j.core;
 
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -19,6 +20,7 @@ public sealed interface PromptForm permits PromptTemplate, ChatTemplate {
    * @throws ChatTemplateException see {@link ChatTemplate#load(Path)}
    */
   static Optional<PromptForm> load(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Optional<PromptTemplate> prompt = PromptTemplate.load(folder);
     return prompt.isPresent()
         ? Optional.of(prompt.get())

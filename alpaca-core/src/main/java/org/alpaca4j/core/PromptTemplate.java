@@ -103,8 +103,10 @@ public final class PromptTemplate implements PromptForm {
 
   /**
    * Returns a Jinja chat template that renders what {@link #render} gives for an instruction
-   * without input: for one message of the user, with the answer behind it if there is one. Other
-   * conversations are refused: the model was trained on none.
+   * without input: for each message of the user, with the answer behind it if there is one. Other
+   * roles are refused: the model was trained on none. Several instructions are not, although it was
+   * trained on single ones: llama.cpp renders a conversation of several turns to try a template,
+   * and does without one that refuses it.
    *
    * @param prefix text before the prompt, such as the begin-of-sequence token
    */
@@ -112,19 +114,20 @@ public final class PromptTemplate implements PromptForm {
     String[] parts = withoutInput.split(FIELD.pattern(), -1);
     StringBuilder pattern = new StringBuilder();
     for (int i = 0; i < parts.length; i++) {
-      pattern.append(i == 0 ? "" : " + messages[0]['content'] + ").append(jinja(parts[i]));
+      pattern.append(i == 0 ? "" : " + message['content'] + ").append(jinja(parts[i]));
     }
-    return "{%- if messages | length > 2 or messages[0]['role'] != 'user'"
-        + " or (messages | length == 2 and messages[1]['role'] != 'assistant') %}"
-        + "{{- raise_exception('this model was trained on single instructions: give one message of"
-        + " the user') }}{%- endif %}"
-        + "{{- "
+    return "{{- "
         + jinja(prefix)
-        + " + "
+        + " }}"
+        + "{%- for message in messages %}{%- if message['role'] == 'user' %}"
+        + "{{- "
         + pattern
         + " }}"
-        + "{%- if messages | length == 2 %}"
-        + "{{- messages[1]['content'] + eos_token }}{%- endif %}";
+        + "{%- elif message['role'] == 'assistant' %}"
+        + "{{- message['content'] + eos_token }}"
+        + "{%- else %}"
+        + "{{- raise_exception('this model was trained on single instructions: give messages of"
+        + " user and assistant') }}{%- endif %}{%- endfor %}";
   }
 
   private static String jinja(String text) {
@@ -163,6 +166,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the text is not such an object, or its patterns are not valid
    */
   public static PromptTemplate fromJson(String json) {
+    Objects.requireNonNull(json, "json is null");
     return fromJson(json, "prompt template");
   }
 
@@ -193,6 +197,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the file cannot be written
    */
   public void save(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Path file = folder.resolve(FILE_NAME);
     try {
       Files.createDirectories(folder);
@@ -208,6 +213,7 @@ public final class PromptTemplate implements PromptForm {
    * @throws AlpacaException if the file is malformed
    */
   public static Optional<PromptTemplate> load(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     Path file = folder.resolve(FILE_NAME);
     if (!Files.isRegularFile(file)) {
       return Optional.empty();

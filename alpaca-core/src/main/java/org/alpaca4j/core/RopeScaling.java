@@ -2,6 +2,7 @@ package org.alpaca4j.core;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -171,6 +172,8 @@ public record RopeScaling(
       @Nullable Double attentionFactor,
       List<Double> shortFactors,
       List<Double> longFactors) {
+    Objects.requireNonNull(shortFactors, "shortFactors is null");
+    Objects.requireNonNull(longFactors, "longFactors is null");
     return new RopeScaling(
         Type.LONGROPE,
         factor,

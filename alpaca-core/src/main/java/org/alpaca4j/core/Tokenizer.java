@@ -150,6 +150,7 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IllegalArgumentException if it is neither a path that exists nor a name
    */
   public static Tokenizer load(String pathOrId) {
+    Objects.requireNonNull(pathOrId, "pathOrId is null");
     return load(ModelHub.resolveTokenizer(pathOrId));
   }
 
@@ -252,6 +253,7 @@ public final class Tokenizer implements AutoCloseable {
    * prompt. The very same text if there are none.
    */
   public String withoutSpecialTokens(String text) {
+    Objects.requireNonNull(text, "text is null");
     return specialTexts.marked(text);
   }
 
@@ -260,6 +262,7 @@ public final class Tokenizer implements AutoCloseable {
    * reasoning and parts included; the very same list if there is nothing to mark.
    */
   public List<ChatMessage> withoutSpecialTokens(List<ChatMessage> messages) {
+    Objects.requireNonNull(messages, "messages is null");
     List<ChatMessage> marked =
         messages.stream().map(message -> message.mapTexts(this::withoutSpecialTokens)).toList();
     return marked.equals(messages) ? messages : marked;
@@ -272,6 +275,7 @@ public final class Tokenizer implements AutoCloseable {
    * @return offsets are those of the given text, in which a mark is a character
    */
   public Encoding encodePrompt(String text) {
+    Objects.requireNonNull(text, "text is null");
     return text.indexOf(SpecialTokenTexts.MARK) < 0
         ? tokens.encode(text, false, NativeTokenizer::encoding)
         : splitting().encode(text, false, false);
@@ -279,6 +283,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** As {@link #encodePrompt}, to ids only, which is faster. */
   public int[] encodePromptIds(String text) {
+    Objects.requireNonNull(text, "text is null");
     return text.indexOf(SpecialTokenTexts.MARK) < 0
         ? tokens.encode(text, false, NativeTokenizer::ids)
         : splitting().encode(text, false, false).ids();
@@ -286,11 +291,13 @@ public final class Tokenizer implements AutoCloseable {
 
   /** Tokenises texts on all cores; the result has the order of the texts. */
   public List<Encoding> encodeBatch(List<String> texts, boolean addSpecialTokens) {
+    Objects.requireNonNull(texts, "texts is null");
     return inParallel(texts, text -> encode(text, addSpecialTokens));
   }
 
   /** Tokenises texts on all cores to ids only; the result has the order of the texts. */
   public List<int[]> encodeBatchIds(List<String> texts, boolean addSpecialTokens) {
+    Objects.requireNonNull(texts, "texts is null");
     return inParallel(texts, text -> encodeIds(text, addSpecialTokens));
   }
 
@@ -330,6 +337,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** Returns the id of a token, given as it stands in the vocabulary; empty if it is not there. */
   public OptionalInt tokenToId(String token) {
+    Objects.requireNonNull(token, "token is null");
     Integer id = json.id(token);
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
   }
@@ -403,6 +411,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** Returns the text of the token that has a role, if the tokenizer names one. */
   public Optional<String> token(SpecialToken role) {
+    Objects.requireNonNull(role, "role is null");
     return Optional.ofNullable(files.roles.get(role));
   }
 
@@ -440,6 +449,7 @@ public final class Tokenizer implements AutoCloseable {
    * as it is; close both.
    */
   public Tokenizer withAddedTokens(List<AddedToken> tokens) {
+    Objects.requireNonNull(tokens, "tokens is null");
     return with(tokens, Map.of());
   }
 
@@ -448,6 +458,7 @@ public final class Tokenizer implements AutoCloseable {
    * added as special ones, in the map's order. This tokenizer stays as it is; close both.
    */
   public Tokenizer withSpecialTokens(Map<SpecialToken, String> roles) {
+    Objects.requireNonNull(roles, "roles is null");
     List<AddedToken> tokens = new ArrayList<>();
     roles.values().forEach(token -> tokens.add(AddedToken.special(token)));
     return with(tokens, roles);
@@ -507,6 +518,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** Returns the checkpoint's chat template of this name; {@code default} is the default one. */
   public Optional<ChatTemplate> chatTemplate(String name) {
+    Objects.requireNonNull(name, "name is null");
     return Optional.ofNullable(chatTemplates.get(name));
   }
 
@@ -526,6 +538,7 @@ public final class Tokenizer implements AutoCloseable {
    * @throws TokenizerException if a file cannot be written
    */
   public void save(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     files.save(folder, json.bytes);
   }
 

@@ -3,7 +3,10 @@ package org.alpaca4j.core;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -120,6 +123,26 @@ class GenerationConfigTest {
     assertThatThrownBy(() -> GenerationConfig.builder().numBeams(2).doSample(true).build())
         .hasMessageContaining("numBeams = 2")
         .hasMessageContaining("doSample");
+  }
+
+  @Test
+  void namesOptionsThatHaveNoEffect() {
+    assertThat(logged(() -> GenerationConfig.builder().temperature(0.7).topP(0.9).build()))
+        .contains("[temperature, topP] without effect: set doSample(true) as well");
+    assertThat(logged(() -> GenerationConfig.builder().doSample(true).temperature(0.7).build()))
+        .isEmpty();
+  }
+
+  private static String logged(Runnable action) {
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    PrintStream before = System.err;
+    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
+    try {
+      action.run();
+    } finally {
+      System.setErr(before);
+    }
+    return log.toString(StandardCharsets.UTF_8);
   }
 
   @Test

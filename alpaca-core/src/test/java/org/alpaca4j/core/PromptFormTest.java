@@ -136,6 +136,11 @@ class PromptFormTest {
         .isEqualTo(expected);
     assertThat(chat.render(List.of(messages.get(0), ChatMessage.assistant("yes"))).text())
         .isEqualTo(expected + "yes</s>");
+    // llama.cpp takes no template that refuses several turns.
+    List<ChatMessage> turns =
+        List.of(messages.get(0), ChatMessage.assistant("yes"), ChatMessage.user("more"));
+    assertThat(chat.render(turns, RenderOptions.withGenerationPrompt()).text())
+        .isEqualTo(expected + "yes</s>" + form.render("more", null));
     assertThatThrownBy(() -> chat.render(List.of(ChatMessage.system("be kind"), messages.get(0))))
         .isInstanceOf(ChatTemplateException.class)
         .hasMessageContaining("single instructions");
@@ -167,6 +172,38 @@ class PromptFormTest {
       assertThat(old.chatIds(attack)).contains(end).hasSizeLessThan(ids.length);
       assertThat(prompt(model, attack)).isEqualTo(prompt(old, attack));
     }
+  }
+
+  @Test
+  void argumentsOfCallsAreWrittenOnceWhetherObjectsOrJsonTexts() {
+    String dumps = "{{ messages[-1].tool_calls[0].function.arguments | tojson }}";
+    String joins = "{{ 'f' + messages[-1].tool_calls[0].function.arguments }}";
+    try (CausalLm model = CausalLm.load(base)) {
+      for (Object arguments : List.of(Map.of("a", 1), "{\"a\":1}")) {
+        List<ChatMessage> call = List.of(call(arguments));
+        model.usePromptForm(ChatTemplate.of(dumps));
+        assertThat(prompt(model, call)).isEqualTo("{\"a\": 1}");
+        model.usePromptForm(ChatTemplate.of(joins));
+        assertThat(prompt(model, call)).isEqualTo("f{\"a\": 1}");
+      }
+      model.usePromptForm(ChatTemplate.of(dumps));
+      assertThat(prompt(model, List.of(call("")))).isEqualTo("{}");
+      for (String text : List.of("a=1", "[1]", "{\"a\":1} x", "{\"a\":")) {
+        assertThatThrownBy(() -> model.chatIds(List.of(call(text))))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("messages[0].tool_calls[0].function.arguments")
+            .hasMessageContaining("JSON text of an object");
+      }
+    }
+  }
+
+  private static ChatMessage call(Object arguments) {
+    return ChatMessage.ofMap(
+        Map.of(
+            "role",
+            "assistant",
+            "tool_calls",
+            List.of(Map.of("function", Map.of("name", "f", "arguments", arguments)))));
   }
 
   @Test

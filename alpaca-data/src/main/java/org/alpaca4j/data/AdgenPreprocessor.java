@@ -2,6 +2,7 @@ package org.alpaca4j.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -76,6 +77,8 @@ public final class AdgenPreprocessor {
    */
   public static AdgenPreprocessor of(
       Tokenizer tokenizer, Prompt prompt, int maxSourceLength, int maxTargetLength) {
+    Objects.requireNonNull(tokenizer, "tokenizer is null");
+    Objects.requireNonNull(prompt, "prompt is null");
     return new AdgenPreprocessor(tokenizer, prompt, maxSourceLength, maxTargetLength);
   }
 
@@ -85,6 +88,8 @@ public final class AdgenPreprocessor {
    * @throws DataException if the record has a history and the prompt no place for it
    */
   public static String prompt(AdgenRecord record, Prompt prompt) {
+    Objects.requireNonNull(record, "record is null");
+    Objects.requireNonNull(prompt, "prompt is null");
     if (prompt == Prompt.ROUNDS) {
       StringBuilder text = new StringBuilder();
       List<AdgenRecord.Round> history = record.history();
@@ -118,6 +123,7 @@ public final class AdgenPreprocessor {
    * content or summary is empty: the original leaves such records out.
    */
   public Optional<SupervisedExample> example(AdgenRecord record) {
+    Objects.requireNonNull(record, "record is null");
     return Optional.ofNullable(make(record).example());
   }
 

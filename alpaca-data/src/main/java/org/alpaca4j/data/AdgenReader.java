@@ -21,9 +21,9 @@ public final class AdgenReader implements Function<DataRecord, AdgenRecord> {
   private final String history;
 
   private AdgenReader(String content, String summary, String history) {
-    this.content = Objects.requireNonNull(content, "content");
-    this.summary = Objects.requireNonNull(summary, "summary");
-    this.history = Objects.requireNonNull(history, "history");
+    this.content = Objects.requireNonNull(content, "content is null");
+    this.summary = Objects.requireNonNull(summary, "summary is null");
+    this.history = Objects.requireNonNull(history, "history is null");
   }
 
   /** Returns the reader of ADGEN's field names. */
@@ -50,6 +50,7 @@ public final class AdgenReader implements Function<DataRecord, AdgenRecord> {
    */
   @Override
   public AdgenRecord apply(DataRecord from) {
+    Objects.requireNonNull(from, "from is null");
     return new AdgenRecord(
         text(from, content),
         text(from, summary),

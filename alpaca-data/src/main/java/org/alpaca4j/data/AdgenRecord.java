@@ -14,8 +14,9 @@ public record AdgenRecord(String content, String summary, List<Round> history) {
 
   /** Checks that no field is null, and copies the history. */
   public AdgenRecord {
-    Objects.requireNonNull(content, "content");
-    Objects.requireNonNull(summary, "summary");
+    Objects.requireNonNull(history, "history is null");
+    Objects.requireNonNull(content, "content is null");
+    Objects.requireNonNull(summary, "summary is null");
     history = List.copyOf(history);
   }
 
@@ -34,8 +35,8 @@ public record AdgenRecord(String content, String summary, List<Round> history) {
 
     /** Checks that no field is null. */
     public Round {
-      Objects.requireNonNull(question, "question");
-      Objects.requireNonNull(answer, "answer");
+      Objects.requireNonNull(question, "question is null");
+      Objects.requireNonNull(answer, "answer is null");
     }
   }
 }

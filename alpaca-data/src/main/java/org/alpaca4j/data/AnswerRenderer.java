@@ -84,10 +84,10 @@ final class AnswerRenderer {
     boolean silent = Reasoning.of(conversation.messages().get(index)).isEmpty();
     thoughts |= !silent;
     if (switchesThinking && silent && answered.startsWith(prompt)) {
-      String withoutThinking = prompt(conversation, index, false);
-      if (withoutThinking.startsWith(prompt) && answered.startsWith(withoutThinking)) {
+      Optional<Answer> answer = withoutThinking(conversation, index, prompt, answered);
+      if (answer.isPresent()) {
         switchedOff = true;
-        prompt = withoutThinking;
+        return answer;
       }
     }
     int begin = begin(conversation, index, prompt, answered);
@@ -177,12 +177,38 @@ final class AnswerRenderer {
     }
   }
 
-  private String prompt(Conversation conversation, int messages, @Nullable Boolean thinking) {
-    RenderOptions.Builder options = options(conversation.tools()).addGenerationPrompt(true);
+  /**
+   * Returns an answer behind the prompt with thinking switched off, if that prompt holds the empty
+   * block of thinking that the template puts before the answer. The question may be another one
+   * then: GLM's ends with {@code /nothink}.
+   */
+  private Optional<Answer> withoutThinking(
+      Conversation conversation, int index, String prompt, String answered) {
+    String off = prompt(conversation, index, false);
+    boolean sameQuestion = off.startsWith(prompt);
+    String answeredOff = sameQuestion ? answered : render(conversation, index + 1, false, false);
+    if (!answeredOff.startsWith(off)) {
+      return Optional.empty();
+    }
+    String said = answeredOff.substring(off.length());
+    String saidByDefault = answered.substring(prompt.length());
+    boolean blockIsAsked = saidByDefault.endsWith(said) && said.length() < saidByDefault.length();
+    return sameQuestion || blockIsAsked
+        ? Optional.of(new Answer(off, ended(conversation, said)))
+        : Optional.empty();
+  }
+
+  private String render(
+      Conversation conversation, int messages, boolean asks, @Nullable Boolean thinking) {
+    RenderOptions.Builder options = options(conversation.tools()).addGenerationPrompt(asks);
     if (thinking != null) {
       options.variable(THINKING_SWITCH, thinking);
     }
     return template.render(conversation.messages().subList(0, messages), options.build()).text();
+  }
+
+  private String prompt(Conversation conversation, int messages, @Nullable Boolean thinking) {
+    return render(conversation, messages, true, thinking);
   }
 
   private static RenderOptions.Builder options(List<Map<String, @Nullable Object>> tools) {

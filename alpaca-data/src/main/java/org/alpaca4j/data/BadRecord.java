@@ -16,8 +16,8 @@ public record BadRecord(String source, int line, int record, String reason) {
 
   /** Checks that source and reason are there. */
   public BadRecord {
-    Objects.requireNonNull(source, "source");
-    Objects.requireNonNull(reason, "reason");
+    Objects.requireNonNull(source, "source is null");
+    Objects.requireNonNull(reason, "reason is null");
   }
 
   /** Returns place and reason as one sentence. */

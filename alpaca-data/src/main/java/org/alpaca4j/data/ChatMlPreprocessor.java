@@ -2,8 +2,8 @@ package org.alpaca4j.data;
 
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
+import java.util.Objects;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -28,7 +28,7 @@ public final class ChatMlPreprocessor {
     CONTENT_ONLY,
     /**
      * As Qwen's fine-tuning code has it: {@code <|im_start|>}, {@code <|im_end|>} and the newline
-     * after it in every message; contents of all roles but system and user.
+     * after it in every message, all with the weight 1; contents of all roles but system and user.
      */
     QWEN
   }
@@ -86,33 +86,36 @@ public final class ChatMlPreprocessor {
    * @throws DataException if the tokenizer lacks the tokens of ChatML
    */
   public static ChatMlPreprocessor of(Tokenizer tokenizer, LabelMask mask) {
+    Objects.requireNonNull(tokenizer, "tokenizer is null");
+    Objects.requireNonNull(mask, "mask is null");
     return new ChatMlPreprocessor(tokenizer, mask);
   }
 
   /**
-   * Returns ids and labels of a conversation. An assistant's message with {@code "weight": 0} is
-   * not learnt.
+   * Returns ids and labels of a conversation. An assistant's message may have a {@linkplain
+   * Conversation#WEIGHT weight}; with 0 it is not learnt.
    */
   public SupervisedExample example(List<ChatMessage> messages) {
+    Objects.requireNonNull(messages, "messages is null");
     return example(messages, SupervisedDataset.Turns.ALL);
   }
 
   SupervisedExample example(List<ChatMessage> messages, SupervisedDataset.Turns turns) {
-    BitSet skipped = turns.skipped(messages);
+    float[] weights = turns.weights(messages);
     Ids ids = new Ids();
-    boolean frame = mask == LabelMask.QWEN;
+    float frame = mask == LabelMask.QWEN ? 1 : 0;
     for (int i = 0; i < messages.size(); i++) {
       ChatMessage message = messages.get(i);
       boolean learnt =
-          !skipped.get(i)
-              && (mask == LabelMask.QWEN
-                  ? !message.role().equals("system") && !message.role().equals("user")
-                  : message.role().equals("assistant"));
+          mask == LabelMask.QWEN
+              ? !message.role().equals("system") && !message.role().equals("user")
+              : message.role().equals("assistant");
+      float weight = learnt ? weights[i] : 0;
       ids.add(frame, start);
-      ids.add(false, tokenizer.encodeIds(message.role(), false));
-      ids.add(false, newline);
-      ids.add(learnt, tokenizer.encodePromptIds(content(message)));
-      ids.add(frame || (learnt && mask == LabelMask.ASSISTANT), end);
+      ids.add(0, tokenizer.encodeIds(message.role(), false));
+      ids.add(0, newline);
+      ids.add(weight, tokenizer.encodePromptIds(content(message)));
+      ids.add(mask == LabelMask.ASSISTANT ? weight : frame, end);
       ids.add(frame, newline);
     }
     return ids.toExample();
@@ -133,6 +136,7 @@ public final class ChatMlPreprocessor {
    * as in the original code.
    */
   public PaddedBatch batch(List<Conversation> conversations) {
+    Objects.requireNonNull(conversations, "conversations is null");
     List<SupervisedExample> examples = new ArrayList<>();
     conversations.forEach(conversation -> examples.add(example(conversation.messages())));
     return PaddingCollator.builder()
@@ -153,22 +157,30 @@ public final class ChatMlPreprocessor {
   private static final class Ids {
     private int[] ids = new int[256];
     private int[] labels = new int[256];
+    private float[] weights = new float[256];
     private int size;
 
-    void add(boolean supervised, int... more) {
+    /** Adds tokens, which are not learnt if their weight is 0. */
+    void add(float weight, int... more) {
       if (size + more.length > ids.length) {
         int capacity = Math.max(ids.length * 2, size + more.length);
         ids = Arrays.copyOf(ids, capacity);
         labels = Arrays.copyOf(labels, capacity);
+        weights = Arrays.copyOf(weights, capacity);
       }
       for (int id : more) {
         ids[size] = id;
-        labels[size++] = supervised ? id : IGNORE;
+        weights[size] = weight;
+        labels[size++] = weight == 0 ? IGNORE : id;
       }
     }
 
     SupervisedExample toExample() {
-      return new SupervisedExample(Arrays.copyOf(ids, size), Arrays.copyOf(labels, size));
+      return new SupervisedExample(
+          Arrays.copyOf(ids, size),
+          Arrays.copyOf(labels, size),
+          new int[1],
+          Arrays.copyOf(weights, size));
     }
   }
 }

@@ -18,9 +18,10 @@ import org.jspecify.annotations.Nullable;
  * older {@code functions}, and a {@code system} message that is put before the others. Fields
  * without a meaning are ignored; {@link DataReport#unusedFields} names them.
  *
- * <p>A turn of the assistant has a weight, its share in the loss: {@code weight}, {@code loss},
- * {@code train} or {@code train_on_turn}, each a number of 0 or more, true (1) or false (0); 1 if
- * it is missing or null. With 0 it is not learnt. A turn of anybody else cannot be learnt.
+ * <p>A turn of the assistant has a {@linkplain Conversation#WEIGHT weight} in the loss: {@code
+ * weight}, {@code loss}, {@code train} or {@code train_on_turn}, each a number of 0 or more, true
+ * (1) or false (0); 1 if it is missing or null. With 0 it is not learnt. A turn of anybody else
+ * cannot be learnt.
  *
  * <p>Tool calls are {@code tool_calls}, or one {@code function_call}; their arguments may be an
  * object or its JSON text, and are an object for the chat template either way.
@@ -42,7 +43,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
   private final Layout layout;
 
   private ConversationReader(String field, Layout layout) {
-    this.field = Objects.requireNonNull(field, "field");
+    this.field = Objects.requireNonNull(field, "field is null");
     this.layout = layout;
   }
 
@@ -93,6 +94,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    * @throws DataException if the file is not such an array, naming line, record and field
    */
   public static List<Conversation> readJson(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.json(file));
   }
 
@@ -103,6 +105,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    * @throws DataException if a line is not such a record, naming line, record and field
    */
   public static List<Conversation> readJsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.jsonl(file));
   }
 
@@ -119,6 +122,7 @@ public final class ConversationReader implements Function<DataRecord, Conversati
    */
   @Override
   public Conversation apply(DataRecord from) {
+    Objects.requireNonNull(from, "from is null");
     List<ChatMessage> messages = layout == Layout.ALPACA ? rounds(from) : turns(from);
     putSystemFirst(from, messages);
     return new Conversation(messages, tools(from));

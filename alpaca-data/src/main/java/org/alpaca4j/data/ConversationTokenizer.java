@@ -12,6 +12,7 @@ import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.ChatTemplate.Span;
 import org.alpaca4j.core.Encoding;
 import org.alpaca4j.core.Tokenizer;
+import org.alpaca4j.core.internal.ToolArguments;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,11 +60,19 @@ final class ConversationTokenizer {
   }
 
   SupervisedExample example(Conversation given) {
-    Conversation conversation = Reasoning.kept(given, thinking);
+    Conversation kept = Reasoning.kept(given, thinking);
+    return ToolArguments.rendered(
+        kept.messages(), messages -> rendered(new Conversation(messages, kept.tools())));
+  }
+
+  private SupervisedExample rendered(Conversation conversation) {
     ChatTemplate.Rendered whole = renderer.render(conversation, conversation.messages().size());
     SupervisedExample example =
         generationBlocks
-            ? mask(whole.text(), learned(conversation, whole.assistantSpans()))
+            ? mask(
+                whole.text(),
+                whole.assistantSpans(),
+                weights(conversation, whole.assistantSpans().size()))
             : SupervisedExample.of(sequences(conversation, whole.text()));
     if (example.supervisedTokens() > 0 && !supervisesASpecialToken(example)) {
       warn(
@@ -79,33 +88,33 @@ final class ConversationTokenizer {
     }
   }
 
-  /** Leaves out the spans of messages that are not to be learnt. */
-  private List<Span> learned(Conversation conversation, List<Span> spans) {
+  /** Returns what each of the spans that a template marks weighs; 0 where it is not learnt. */
+  private float[] weights(Conversation conversation, int spans) {
     List<ChatMessage> messages = conversation.messages();
-    BitSet skipped = turns.skipped(messages);
-    if (skipped.isEmpty()) {
-      return spans;
-    }
-    List<Span> learned = new ArrayList<>();
+    float[] ofMessages = turns.weights(messages);
+    float[] weights = new float[spans];
+    Arrays.fill(weights, 1);
+    boolean alike = true;
     int answer = 0;
-    for (int i = 0; i < messages.size(); i++) {
+    for (int i = 0; i < ofMessages.length; i++) {
       if (messages.get(i).role().equals("assistant")) {
-        if (answer < spans.size() && !skipped.get(i)) {
-          learned.add(spans.get(answer));
+        if (answer < spans) {
+          weights[answer] = ofMessages[i];
         }
+        alike &= ofMessages[i] == 1;
         answer++;
       }
     }
-    if (answer != spans.size()) {
+    if (!alike && answer != spans) {
       throw new DataException(
           "the chat template marks "
-              + spans.size()
+              + spans
               + " generation blocks for "
               + answer
-              + " messages of the assistant, so those that are not to be learnt cannot be told"
-              + " apart; use another template, or chatMl(...)");
+              + " messages of the assistant, so those that are not to be learnt, or have a weight,"
+              + " cannot be told apart; use another template, or chatMl(...)");
     }
-    return learned;
+    return weights;
   }
 
   private boolean supervisesASpecialToken(SupervisedExample example) {
@@ -117,24 +126,48 @@ final class ConversationTokenizer {
     return false;
   }
 
-  /** Supervises every token that has a part inside a span. */
-  SupervisedExample mask(String text, List<Span> spans) {
+  /** Supervises every token that has a part inside a span, unless the span weighs 0. */
+  SupervisedExample mask(String text, List<Span> spans, float[] weights) {
     Encoding encoding = encode(text);
-    int[] labels = ignored(encoding.size());
-    for (Span span : spans) {
-      for (int t = 0; t < labels.length && encoding.starts()[t] < span.end(); t++) {
-        if (encoding.ends()[t] > span.start()) {
-          labels[t] = encoding.ids()[t];
+    Labels labels = new Labels(encoding.ids());
+    for (int s = 0; s < weights.length; s++) {
+      Span span = spans.get(s);
+      for (int t = 0; t < encoding.size() && encoding.starts()[t] < span.end(); t++) {
+        if (encoding.ends()[t] > span.start() && weights[s] > 0) {
+          labels.learn(t, t + 1, weights[s]);
         }
       }
     }
-    return new SupervisedExample(encoding.ids(), labels);
+    return labels.example();
+  }
+
+  /** The labels of a sequence, and their weights; nothing is learnt at first. */
+  private static final class Labels {
+    private final int[] ids;
+    private final int[] labels;
+    private final float[] weights;
+
+    Labels(int[] ids) {
+      this.ids = ids;
+      labels = new int[ids.length];
+      Arrays.fill(labels, SupervisedExample.IGNORE_INDEX);
+      weights = new float[ids.length];
+    }
+
+    void learn(int from, int to, float weight) {
+      System.arraycopy(ids, from, labels, from, to - from);
+      Arrays.fill(weights, from, to, weight);
+    }
+
+    SupervisedExample example() {
+      return new SupervisedExample(ids, labels, new int[1], weights);
+    }
   }
 
   private List<SupervisedExample> sequences(Conversation conversation, String whole) {
     List<Chain> chains = chains(conversation, whole);
     if (chains.isEmpty()) {
-      return List.of(mask(whole, List.of()));
+      return List.of(mask(whole, List.of(), new float[0]));
     }
     Chain last = chains.get(chains.size() - 1);
     if (whole.startsWith(last.text)) {
@@ -145,23 +178,26 @@ final class ConversationTokenizer {
     return sequences;
   }
 
+  /** An answer that is learnt, and what its tokens weigh. */
+  private record Learnt(AnswerRenderer.Answer answer, float weight) {}
+
   /** Answers in one text, each behind the prompt that a model would be asked for it with. */
   private static final class Chain {
-    final List<AnswerRenderer.Answer> answers = new ArrayList<>();
+    final List<Learnt> answers = new ArrayList<>();
     String text = "";
 
-    void add(AnswerRenderer.Answer answer) {
-      answers.add(answer);
-      text = answer.text();
+    void add(Learnt learnt) {
+      answers.add(learnt);
+      text = learnt.answer().text();
     }
   }
 
   private List<Chain> chains(Conversation conversation, String whole) {
     List<ChatMessage> messages = conversation.messages();
-    BitSet skipped = turns.skipped(messages);
+    float[] weights = turns.weights(messages);
     List<Chain> chains = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
-      if (!messages.get(i).role().equals("assistant") || skipped.get(i)) {
+      if (!messages.get(i).role().equals("assistant") || weights[i] == 0) {
         continue;
       }
       String answered =
@@ -180,7 +216,7 @@ final class ConversationTokenizer {
         last = new Chain();
         chains.add(last);
       }
-      last.add(answer);
+      last.add(new Learnt(answer, weights[i]));
     }
     return chains;
   }
@@ -196,23 +232,24 @@ final class ConversationTokenizer {
 
   private void tokenize(Chain chain, List<SupervisedExample> sequences) {
     Encoding encoding = encode(chain.text);
-    int[] labels = ignored(encoding.size());
-    List<AnswerRenderer.Answer> apart = new ArrayList<>();
+    Labels labels = new Labels(encoding.ids());
+    List<Learnt> apart = new ArrayList<>();
     boolean learns = false;
-    for (AnswerRenderer.Answer answer : chain.answers) {
+    for (Learnt learnt : chain.answers) {
+      AnswerRenderer.Answer answer = learnt.answer();
       int from = token(encoding, chain.text, answer.prompt().length());
       int to = token(encoding, chain.text, answer.text().length());
       if (from < 0 || to < 0 || !asAlone(encoding, from, answer.prompt())) {
-        apart.add(answer);
+        apart.add(learnt);
       } else {
-        System.arraycopy(encoding.ids(), from, labels, from, to - from);
+        labels.learn(from, to, learnt.weight());
         learns = true;
       }
     }
     if (learns) {
-      sequences.add(new SupervisedExample(encoding.ids(), labels));
+      sequences.add(labels.example());
     }
-    apart.forEach(answer -> sequences.add(alone(answer)));
+    apart.forEach(learnt -> sequences.add(alone(learnt.answer(), learnt.weight())));
   }
 
   /** Returns the first token behind a place in a text, or -1 if a token reaches over it. */
@@ -248,7 +285,7 @@ final class ConversationTokenizer {
   }
 
   /** An answer in a sequence of its own; if need be, prompt and answer are tokenised apart. */
-  private SupervisedExample alone(AnswerRenderer.Answer answer) {
+  private SupervisedExample alone(AnswerRenderer.Answer answer, float weight) {
     Encoding whole = encode(answer.text());
     int from = token(whole, answer.text(), answer.prompt().length());
     int[] ids = whole.ids();
@@ -259,9 +296,9 @@ final class ConversationTokenizer {
       ids = Arrays.copyOf(prompt, from + said.length);
       System.arraycopy(said, 0, ids, from, said.length);
     }
-    int[] labels = ids.clone();
-    Arrays.fill(labels, 0, from, SupervisedExample.IGNORE_INDEX);
-    return new SupervisedExample(ids, labels);
+    Labels labels = new Labels(ids);
+    labels.learn(from, ids.length, weight);
+    return labels.example();
   }
 
   /** Tokenises a text without the space that SentencePiece puts before the first word of one. */
@@ -282,11 +319,5 @@ final class ConversationTokenizer {
           "the chat template's text begins with more than one begin-of-sequence token");
     }
     return encoding;
-  }
-
-  private static int[] ignored(int length) {
-    int[] labels = new int[length];
-    Arrays.fill(labels, SupervisedExample.IGNORE_INDEX);
-    return labels;
   }
 }

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.stream.StreamSupport;
@@ -41,11 +42,14 @@ public final class DataFile {
    *     instead
    */
   public static RecordSource<DataRecord> detect(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return of(file, DetectedFormat.formatOf(file));
   }
 
   /** Reads a file of a format. */
   public static RecordSource<DataRecord> of(Path file, DataFormat format) {
+    Objects.requireNonNull(file, "file is null");
+    Objects.requireNonNull(format, "format is null");
     return switch (format) {
       case JSON -> json(file);
       case JSONL -> jsonl(file);
@@ -56,6 +60,7 @@ public final class DataFile {
 
   /** Reads a file that is one JSON array of objects. */
   public static RecordSource<DataRecord> json(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return source(file, () -> new JsonArrayCursor(file, DataInput.open(file)));
   }
 
@@ -64,11 +69,13 @@ public final class DataFile {
    * lines are skipped.
    */
   public static RecordSource<DataRecord> jsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return source(file, () -> new JsonLinesCursor(file, DataInput.open(file)));
   }
 
   /** Reads a CSV file (RFC 4180) with commas; see {@link #csv(Path, char)}. */
   public static RecordSource<DataRecord> csv(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return csv(file, ',');
   }
 
@@ -79,6 +86,7 @@ public final class DataFile {
    * @param separator what stands between two fields
    */
   public static RecordSource<DataRecord> csv(Path file, char separator) {
+    Objects.requireNonNull(file, "file is null");
     return source(file, () -> new CsvCursor(file, DataInput.open(file), separator));
   }
 
@@ -90,6 +98,7 @@ public final class DataFile {
    * which are optional dependencies; Hadoop is not needed.
    */
   public static RecordSource<DataRecord> parquet(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return source(
         file,
         () -> {

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.alpaca4j.core.internal.PythonFloat;
 import org.jspecify.annotations.Nullable;
@@ -83,6 +84,7 @@ public final class DataRecord {
 
   /** Returns the value of a field; null if it is null or missing. */
   public @Nullable Object value(String field) {
+    Objects.requireNonNull(field, "field is null");
     Field found = fields.get(field);
     if (found == null) {
       return null;
@@ -125,6 +127,7 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public String text(String field) {
+    Objects.requireNonNull(field, "field is null");
     Object value = value(field);
     if (value instanceof String text) {
       return text;
@@ -162,6 +165,7 @@ public final class DataRecord {
    * @throws DataException if it is of another type
    */
   public String textOrEmpty(String field) {
+    Objects.requireNonNull(field, "field is null");
     return value(field) == null ? "" : text(field);
   }
 
@@ -171,6 +175,7 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public List<?> list(String field) {
+    Objects.requireNonNull(field, "field is null");
     Object value = value(field);
     if (value instanceof List<?> list) {
       return list;
@@ -184,6 +189,7 @@ public final class DataRecord {
    * @throws DataException if it is missing, null or of another type
    */
   public Map<String, @Nullable Object> object(String field) {
+    Objects.requireNonNull(field, "field is null");
     Object value = value(field);
     if (value instanceof Map<?, ?> map) {
       Map<String, @Nullable Object> parts = new LinkedHashMap<>();
@@ -200,6 +206,8 @@ public final class DataRecord {
    * @param problem what was found, and the way out
    */
   public DataException error(String field, String problem) {
+    Objects.requireNonNull(field, "field is null");
+    Objects.requireNonNull(problem, "problem is null");
     Field found = fields.get(field);
     for (int end = field.length() - 1; found == null && end > 0; end--) {
       if (field.charAt(end) == '.' || field.charAt(end) == '[') {

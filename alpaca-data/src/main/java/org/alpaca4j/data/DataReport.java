@@ -9,7 +9,7 @@ import java.util.List;
  * @param records records read, those left out among them
  * @param examples examples kept
  * @param tokens tokens of the examples kept, counted as {@link SupervisedDataset#length}
- * @param supervisedTokens tokens that the loss is computed on
+ * @param supervisedTokens tokens that the loss is computed on, whatever they weigh
  * @param longest tokens of the longest sequence kept
  * @param truncated examples kept that were cut at the maximal length; each lost the end of its
  *     answer and its closing EOS

@@ -4,8 +4,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.SpecialToken;
 import org.alpaca4j.core.Tokenizer;
@@ -52,6 +55,9 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
 
   /** Returns a record in whose texts no special token is one; the very same if none is there. */
   abstract R withoutSpecialTokens(R record, Tokenizer tokenizer);
+
+  /** Returns what a model is asked to give a record's answer; empty if that is long. */
+  abstract Optional<Conformance.Prompt> prompt(R record);
 
   /** Returns a record as plain values: all that its tokens depend on. */
   abstract Object content(R record);
@@ -170,7 +176,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
    */
   public B onBadRecord(OnBadRecord value) {
     calls.first("onBadRecord");
-    onBadRecord = Objects.requireNonNull(value, "onBadRecord");
+    onBadRecord = Objects.requireNonNull(value, "onBadRecord is null");
     return self();
   }
 
@@ -220,21 +226,26 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
         splitSpecialTokens
             ? new TextOnlyMaker<>(own, record -> withoutSpecialTokens(record, used))
             : own;
+    PromptSample<R> sample = new PromptSample<>(this::prompt);
     SupervisedDataset dataset;
     if (cache == null) {
-      dataset = assemble(from, maker, options, PageSink.inMemory());
+      dataset = assemble(from, maker, options, PageSink.inMemory(), sample::offer);
     } else {
-      TokenCache tokens = new TokenCache(cache, key(used, from));
-      dataset = tokens.open().orElseGet(() -> assemble(from, maker, options, tokens.writer()));
+      TokenCache tokens = new TokenCache(cache, key(used, from, sample::offer));
+      dataset =
+          tokens
+              .open()
+              .orElseGet(() -> assemble(from, maker, options, tokens.writer(), record -> {}));
     }
-    return dataset.askedBy(promptForm(used, dataset.report()));
+    return dataset.askedBy(promptForm(used, dataset.report()), sample.prompts());
   }
 
   private SupervisedDataset assemble(
       RecordSource<R> from,
       ExampleMaker<R> maker,
       DatasetAssembler.Options options,
-      PageSink pages) {
+      PageSink pages,
+      Consumer<R> reader) {
     ReadingLog log = new ReadingLog(onBadRecord);
     try (pages;
         Stream<R> records = ReportingSource.open(from, log)) {
@@ -245,11 +256,11 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
               record -> PlainValue.characters(content(record)),
               pages,
               log)
-          .assemble(records.iterator());
+          .assemble(records.peek(reader).iterator());
     }
   }
 
-  private byte[] key(Tokenizer used, RecordSource<R> from) {
+  private byte[] key(Tokenizer used, RecordSource<R> from, Consumer<R> reader) {
     PlainValue.Hash hash = new PlainValue.Hash();
     hash.add(used.toJson());
     for (SpecialToken role : SpecialToken.values()) {
@@ -260,7 +271,7 @@ abstract sealed class DatasetBuilder<R, B extends DatasetBuilder<R, B>>
     hash.add(splitSpecialTokens).add(maxLength).add(onFullyMasked.name()).add(onTooLong.name());
     ReadingLog log = new ReadingLog(onBadRecord);
     try (Stream<R> records = ReportingSource.open(from, log)) {
-      records.limit(limit).forEachOrdered(record -> hash.add(content(record)));
+      records.limit(limit).peek(reader).forEachOrdered(record -> hash.add(content(record)));
     }
     // The report is kept with the tokens, so it is a part of what they are.
     log.badRecords().forEach(bad -> hash.add(bad.toString()));

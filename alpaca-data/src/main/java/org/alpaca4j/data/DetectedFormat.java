@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
@@ -34,6 +35,7 @@ public record DetectedFormat(DataFormat format, RecordLayout layout, String expl
    *     instead; or if no record can be read
    */
   public static DetectedFormat of(Path file) {
+    Objects.requireNonNull(file, "file is null");
     DataFormat format = formatOf(file);
     DataRecord first = firstRecord(file, format);
     RecordLayout layout = layoutOf(file, first);

@@ -30,9 +30,9 @@ public final class InstructionReader implements Function<DataRecord, Instruction
   private final String output;
 
   private InstructionReader(String instruction, String input, String output) {
-    this.instruction = Objects.requireNonNull(instruction, "instruction");
-    this.input = Objects.requireNonNull(input, "input");
-    this.output = Objects.requireNonNull(output, "output");
+    this.instruction = Objects.requireNonNull(instruction, "instruction is null");
+    this.input = Objects.requireNonNull(input, "input is null");
+    this.output = Objects.requireNonNull(output, "output is null");
   }
 
   /**
@@ -61,6 +61,7 @@ public final class InstructionReader implements Function<DataRecord, Instruction
    * @throws DataException if the file is not such an array, naming line, record and field
    */
   public static List<InstructionRecord> readJson(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.json(file));
   }
 
@@ -71,6 +72,7 @@ public final class InstructionReader implements Function<DataRecord, Instruction
    * @throws DataException if a line is not such a record, naming line, record and field
    */
   public static List<InstructionRecord> readJsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return readAll(DataFile.jsonl(file));
   }
 
@@ -87,6 +89,7 @@ public final class InstructionReader implements Function<DataRecord, Instruction
    */
   @Override
   public InstructionRecord apply(DataRecord from) {
+    Objects.requireNonNull(from, "from is null");
     if (this == ALPACA) {
       refuseWhatHasNoPlace(from);
     }

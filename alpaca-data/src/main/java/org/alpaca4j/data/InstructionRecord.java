@@ -13,9 +13,9 @@ public record InstructionRecord(String instruction, String input, String output)
 
   /** Checks that no field is null. */
   public InstructionRecord {
-    Objects.requireNonNull(instruction, "instruction");
-    Objects.requireNonNull(input, "input");
-    Objects.requireNonNull(output, "output");
+    Objects.requireNonNull(instruction, "instruction is null");
+    Objects.requireNonNull(input, "input is null");
+    Objects.requireNonNull(output, "output is null");
   }
 
   /** Returns a record without an input. */

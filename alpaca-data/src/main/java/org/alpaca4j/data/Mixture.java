@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.stream.Stream;
@@ -188,6 +189,7 @@ public final class Mixture<R> implements RecordSource<R> {
      * @param weight how often it is drawn, relative to the sum of all weights; more than 0
      */
     public Builder<R> add(RecordSource<R> source, double weight) {
+      Objects.requireNonNull(source, "source is null");
       if (!(weight > 0 && weight < Double.POSITIVE_INFINITY)) {
         throw new IllegalArgumentException(
             "the weight of " + source.name() + " must be more than 0, found " + weight);
@@ -198,6 +200,7 @@ public final class Mixture<R> implements RecordSource<R> {
 
     /** Sets when the mixture ends; {@link Until#FIRST_EXHAUSTED} by default. */
     public Builder<R> until(Until value) {
+      Objects.requireNonNull(value, "until is null");
       calls.first("until");
       until = value;
       return this;

@@ -3,6 +3,7 @@ package org.alpaca4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,10 +21,12 @@ import org.jspecify.annotations.Nullable;
  * @param labels token ids or {@link SupervisedExample#IGNORE_INDEX}, {@code [tokens]}
  * @param cumulativeLengths where the examples begin, from 0, and the total at the end, {@code
  *     [examples + 1]}
+ * @param weights {@linkplain SupervisedExample#weights weights} of the tokens in the loss, {@code
+ *     [tokens]}; empty if all that is learnt weighs 1
  */
-public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths) {
+public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths, float[] weights) {
 
-  /** Checks that the lengths agree. */
+  /** Checks that the lengths agree, and the weights as {@link SupervisedExample} does. */
   public PackedBatch {
     if (labels.length != inputIds.length) {
       throw new IllegalArgumentException(
@@ -47,6 +50,12 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
             "cumulativeLengths must increase, found " + Arrays.toString(cumulativeLengths));
       }
     }
+    weights = SupervisedExample.checked(weights, labels);
+  }
+
+  /** Creates a batch whose supervised tokens all weigh 1. */
+  public PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths) {
+    this(inputIds, labels, cumulativeLengths, new float[0]);
   }
 
   /**
@@ -54,6 +63,7 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
    * of an example takes a place of its own.
    */
   public static PackedBatch of(List<SupervisedExample> given) {
+    Objects.requireNonNull(given, "given is null");
     List<SupervisedExample> examples =
         given.stream().flatMap(example -> example.sequences().stream()).toList();
     int[] cumulative = new int[examples.size() + 1];
@@ -62,12 +72,16 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     }
     int[] ids = new int[cumulative[examples.size()]];
     int[] labels = new int[ids.length];
+    float[] weights = new float[SupervisedExample.weighted(examples) ? ids.length : 0];
     for (int e = 0; e < examples.size(); e++) {
       SupervisedExample example = examples.get(e);
       System.arraycopy(example.ids(), 0, ids, cumulative[e], example.length());
       System.arraycopy(example.labels(), 0, labels, cumulative[e], example.length());
+      if (weights.length > 0) {
+        example.putWeights(weights, cumulative[e]);
+      }
     }
-    return new PackedBatch(ids, labels, cumulative);
+    return new PackedBatch(ids, labels, cumulative, weights);
   }
 
   /**
@@ -77,6 +91,7 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
    * @param maxTokens tokens that a batch may hold; a longer example gets a batch of its own
    */
   public static List<PackedBatch> pack(List<SupervisedExample> examples, int maxTokens) {
+    Objects.requireNonNull(examples, "examples is null");
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens must be at least 1, found " + maxTokens);
     }
@@ -130,6 +145,23 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     return count;
   }
 
+  /**
+   * Returns the sum of the weights of the tokens that the loss is computed on, which the loss is
+   * divided by: their number, if all weigh 1.
+   */
+  public double supervisedWeight() {
+    if (weights.length == 0) {
+      return supervisedTokens();
+    }
+    double sum = 0;
+    for (int e = 0; e < size(); e++) {
+      for (int t = cumulativeLengths[e] + 1; t < cumulativeLengths[e + 1]; t++) {
+        sum += weights[t];
+      }
+    }
+    return sum;
+  }
+
   /** Returns the position of each token in its example, from 0, {@code [tokens]}. */
   public int[] positionIds() {
     int[] positions = new int[inputIds.length];
@@ -146,7 +178,8 @@ public record PackedBatch(int[] inputIds, int[] labels, int[] cumulativeLengths)
     return other instanceof PackedBatch that
         && Arrays.equals(inputIds, that.inputIds)
         && Arrays.equals(labels, that.labels)
-        && Arrays.equals(cumulativeLengths, that.cumulativeLengths);
+        && Arrays.equals(cumulativeLengths, that.cumulativeLengths)
+        && Arrays.equals(weights, that.weights);
   }
 
   @Override

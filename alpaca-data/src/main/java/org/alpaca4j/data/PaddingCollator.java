@@ -2,6 +2,7 @@ package org.alpaca4j.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalInt;
 import org.alpaca4j.core.Tokenizer;
 
@@ -62,6 +63,7 @@ public final class PaddingCollator {
    * @throws IllegalArgumentException if there is no example
    */
   public PaddedBatch collate(List<SupervisedExample> given) {
+    Objects.requireNonNull(given, "given is null");
     if (given.isEmpty()) {
       throw new IllegalArgumentException("a batch needs at least one example");
     }
@@ -72,6 +74,8 @@ public final class PaddingCollator {
     int[][] ids = new int[examples.size()][width];
     int[][] labels = new int[examples.size()][width];
     int[][] attention = new int[examples.size()][width];
+    float[][] weights =
+        new float[SupervisedExample.weighted(examples) ? examples.size() : 0][width];
     for (int row = 0; row < ids.length; row++) {
       SupervisedExample example = examples.get(row);
       int start = side == Side.RIGHT ? 0 : width - example.length();
@@ -82,8 +86,11 @@ public final class PaddingCollator {
       for (int t = start; t < start + example.length(); t++) {
         attention[row][t] = mask == Mask.BY_POSITION || ids[row][t] != padId ? 1 : 0;
       }
+      if (weights.length > 0) {
+        example.putWeights(weights[row], start);
+      }
     }
-    return new PaddedBatch(ids, labels, attention);
+    return new PaddedBatch(ids, labels, attention, weights);
   }
 
   /** Builds a collator. Each setter can be called once. Not thread-safe. */
@@ -102,6 +109,7 @@ public final class PaddingCollator {
      * @throws DataException if it has none
      */
     public Builder tokenizer(Tokenizer tokenizer) {
+      Objects.requireNonNull(tokenizer, "tokenizer is null");
       calls.firstOf("tokenizer", "tokenizer or padId");
       padId = tokenizer.padId();
       if (padId.isEmpty()) {
@@ -121,6 +129,7 @@ public final class PaddingCollator {
 
     /** Sets the side; {@link Side#RIGHT} by default. */
     public Builder side(Side value) {
+      Objects.requireNonNull(value, "side is null");
       calls.first("side");
       side = value;
       return this;
@@ -138,6 +147,7 @@ public final class PaddingCollator {
 
     /** Sets what the attention mask hides; {@link Mask#BY_POSITION} by default. */
     public Builder mask(Mask value) {
+      Objects.requireNonNull(value, "mask is null");
       calls.first("mask");
       mask = value;
       return this;

@@ -2,33 +2,27 @@ package org.alpaca4j.data;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.apache.parquet.ParquetRuntimeException;
-import org.apache.parquet.column.ColumnDescriptor;
-import org.apache.parquet.column.page.PageReadStore;
-import org.apache.parquet.column.page.PageReader;
 import org.apache.parquet.example.data.Group;
-import org.apache.parquet.example.data.simple.convert.GroupRecordConverter;
-import org.apache.parquet.format.ColumnChunk;
 import org.apache.parquet.format.FileMetaData;
 import org.apache.parquet.format.RowGroup;
 import org.apache.parquet.format.Util;
-import org.apache.parquet.io.ColumnIOFactory;
-import org.apache.parquet.io.RecordReader;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The rows of a Parquet file. The footer and the pages' headers are read by
  * parquet-format-structures and the pages by parquet-column; only what lies between them, which
  * parquet-hadoop does with Hadoop, is done here: page by page, so that memory does not grow with
- * the row groups.
+ * the row groups, and only of the columns that are asked for.
  */
 final class ParquetCursor implements RecordCursor {
 
@@ -41,10 +35,11 @@ final class ParquetCursor implements RecordCursor {
   private final ParquetSchema schema;
   private final List<String> columns;
 
-  private int rowGroup;
+  private int nextGroup;
+  private int row;
   private long rowsLeft;
   private int index;
-  private @Nullable RecordReader<Group> rows;
+  private @Nullable ParquetRowGroup rows;
 
   ParquetCursor(Path file) throws IOException {
     DataInput.requireFile(file);
@@ -60,7 +55,7 @@ final class ParquetCursor implements RecordCursor {
         | IllegalArgumentException
         | NullPointerException e) {
       channel.close();
-      throw damaged(e);
+      throw damaged(index, e);
     } catch (IOException | DataException e) {
       channel.close();
       throw e;
@@ -94,97 +89,79 @@ final class ParquetCursor implements RecordCursor {
   }
 
   @Override
-  public @Nullable DataRecord next() throws IOException {
+  public @Nullable DataRecord next() {
     try {
       while (rowsLeft == 0) {
-        if (rowGroup == footer.getRow_groups().size()) {
+        if (nextGroup == footer.getRow_groups().size()) {
           return null;
         }
-        RowGroup group = footer.getRow_groups().get(rowGroup++);
-        if (group.getNum_rows() > 0) {
-          open(group);
-        }
+        RowGroup group = footer.getRow_groups().get(nextGroup++);
+        rowsLeft = Math.max(0, group.getNum_rows());
+        row = 0;
+        rows =
+            new ParquetRowGroup(file, channel, group, schema.messageType(), footer.getCreated_by());
       }
       rowsLeft--;
-      Group row = rows == null ? null : rows.read();
-      if (row == null) {
-        throw new DataException(file + ": is damaged: it has fewer rows than its footer says");
-      }
       Map<String, DataRecord.Field> fields = new LinkedHashMap<>();
       for (int f = 0; f < columns.size(); f++) {
-        fields.put(columns.get(f), new Field(row, f));
+        fields.put(columns.get(f), new Field(Objects.requireNonNull(rows), row, f));
       }
+      row++;
       return new DataRecord(file, index++, 0, fields, columns);
-    } catch (ParquetException
-        | ParquetRuntimeException
-        | IllegalArgumentException
-        | IndexOutOfBoundsException
-        | NullPointerException
-        | UnsupportedOperationException e) {
-      throw damaged(e);
+    } catch (NullPointerException e) { // what a damaged footer lacks
+      throw damaged(index, e);
     }
   }
 
-  private DataException damaged(RuntimeException e) {
+  private DataException damaged(int record, RuntimeException e) {
     return new DataException(
-        DataRecord.place(file, 0, index, null)
+        DataRecord.place(file, 0, record, null)
             + (e instanceof ParquetException
                 ? ": is damaged: " + e.getMessage()
                 : ": is damaged, or written in a way that is not supported; write it anew"),
         e);
   }
 
-  /** Made into a plain value when somebody asks for it: nobody need ask for what is not read. */
+  /** Read and made into a plain value when somebody asks for it. */
   private final class Field extends DataRecord.Field {
-    private final Group row;
+    private final ParquetRowGroup rows;
+    private final int row;
     private final int column;
 
-    Field(Group row, int column) {
+    Field(ParquetRowGroup rows, int row, int column) {
       super(null, 0);
+      this.rows = rows;
       this.row = row;
       this.column = column;
     }
 
     @Override
     @Nullable Object value(DataRecord record, String name) {
+      Group value = group(record, name);
       try {
-        return schema.value(row, column);
+        return schema.value(value, 0);
       } catch (ParquetException e) {
         throw DataRecord.error(file, 0, record.index(), name, String.valueOf(e.getMessage()), e);
+      } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+        throw damaged(record.index(), e);
       }
     }
-  }
 
-  private void open(RowGroup group) throws IOException {
-    Map<List<String>, PageReader> pages = new HashMap<>();
-    for (ColumnChunk chunk : group.getColumns()) {
-      pages.put(
-          chunk.getMeta_data().getPath_in_schema(),
-          new ParquetPages(file, channel, chunk.getMeta_data()));
-    }
-    rowsLeft = group.getNum_rows();
-    rows =
-        new ColumnIOFactory(footer.getCreated_by())
-            .getColumnIO(schema.messageType())
-            .getRecordReader(
-                new RowGroupPages(pages, rowsLeft), new GroupRecordConverter(schema.messageType()));
-  }
-
-  private record RowGroupPages(Map<List<String>, PageReader> pages, long rowCount)
-      implements PageReadStore {
-    @Override
-    public PageReader getPageReader(ColumnDescriptor column) {
-      PageReader reader = pages.get(List.of(column.getPath()));
-      if (reader == null) {
-        throw new ParquetException(
-            "a row group lacks the column " + String.join(".", column.getPath()));
+    private Group group(DataRecord record, String name) {
+      try {
+        return rows.value(row, column);
+      } catch (ParquetException
+          | ParquetRuntimeException
+          | IllegalArgumentException
+          | IndexOutOfBoundsException
+          | NullPointerException
+          | UnsupportedOperationException e) {
+        throw damaged(record.index(), e);
+      } catch (IOException | UncheckedIOException e) {
+        throw new DataException(
+            DataRecord.place(file, 0, record.index(), name) + ": cannot be read: " + e.getMessage(),
+            e);
       }
-      return reader;
-    }
-
-    @Override
-    public long getRowCount() {
-      return rowCount;
     }
   }
 

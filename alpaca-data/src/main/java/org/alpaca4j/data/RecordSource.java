@@ -40,12 +40,14 @@ public interface RecordSource<R> {
 
   /** Returns a source of records in memory. */
   static <R> RecordSource<R> of(List<R> records) {
+    Objects.requireNonNull(records, "records is null");
     List<R> copy = List.copyOf(records);
     return copy::stream;
   }
 
   /** Returns a source with another name. */
   default RecordSource<R> named(String name) {
+    Objects.requireNonNull(name, "name is null");
     return new DerivedSource<>(name, log -> ReportingSource.open(this, log));
   }
 
@@ -54,11 +56,13 @@ public interface RecordSource<R> {
    * ends the reading, unless a dataset's {@link OnBadRecord} leaves it out.
    */
   default <S> RecordSource<S> map(Function<? super R, ? extends S> function) {
+    Objects.requireNonNull(function, "function is null");
     return DerivedSource.mapped(this, function);
   }
 
   /** Returns the records that a pure predicate accepts. */
   default RecordSource<R> filter(Predicate<? super R> predicate) {
+    Objects.requireNonNull(predicate, "predicate is null");
     return new DerivedSource<>(name(), log -> ReportingSource.open(this, log).filter(predicate));
   }
 
@@ -111,8 +115,8 @@ public interface RecordSource<R> {
 
     /** Checks that both parts are there. */
     public Split {
-      Objects.requireNonNull(train, "train");
-      Objects.requireNonNull(eval, "eval");
+      Objects.requireNonNull(train, "train is null");
+      Objects.requireNonNull(eval, "eval is null");
     }
   }
 

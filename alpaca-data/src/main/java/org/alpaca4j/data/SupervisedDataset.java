@@ -1,14 +1,16 @@
 package org.alpaca4j.data;
 
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.core.ChatTemplate;
+import org.alpaca4j.core.Conformance.Prompt;
 import org.alpaca4j.core.PromptForm;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -28,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable and thread-safe.
  */
 public final class SupervisedDataset {
+  private static final int MAX_PROMPT_CHARACTERS = 4096;
 
   /** How source and target become ids and labels. */
   public enum Mode {
@@ -83,43 +86,29 @@ public final class SupervisedDataset {
     ERROR
   }
 
-  /** Which of the assistant's messages in a conversation are learnt. */
+  /**
+   * Which of the assistant's messages in a conversation are learnt. Those that are, weigh in the
+   * loss as their {@link Conversation#WEIGHT} says; none with the weight 0 is learnt.
+   */
   public enum Turns {
-    /** All but those with {@code "weight": 0}; other weights than 0 and 1 are refused. */
+    /** All. */
     ALL,
-    /** The last one, unless it has {@code "weight": 0}. */
+    /** The last one. */
     LAST;
 
-    /** The indexes of the assistant's messages that are not learnt. */
-    BitSet skipped(List<ChatMessage> messages) {
-      BitSet skipped = new BitSet();
+    /** What each message weighs: 0 if it is not learnt, 1 if it is not the assistant's. */
+    float[] weights(List<ChatMessage> messages) {
+      float[] weights = new float[messages.size()];
       boolean later = false;
       for (int i = messages.size() - 1; i >= 0; i--) {
-        ChatMessage message = messages.get(i);
-        if (message.role().equals("assistant")) {
-          skipped.set(i, weight(message, i) == 0 || (this == LAST && later));
+        weights[i] = 1;
+        if (messages.get(i).role().equals("assistant")) {
+          float weight = Conversation.weight(messages.get(i), i);
+          weights[i] = this == LAST && later ? 0 : weight;
           later = true;
         }
       }
-      return skipped;
-    }
-
-    /** A part of a weight would be taken for the whole by the loss, so it is refused. */
-    private static double weight(ChatMessage message, int index) {
-      double weight =
-          message.extra().get(Conversation.WEIGHT) instanceof Number number
-              ? number.doubleValue()
-              : 1;
-      if (weight != 0 && weight != 1) {
-        throw new DataException(
-            "messages["
-                + index
-                + "] has the weight "
-                + weight
-                + ", but an answer is learnt (1) or not (0); give such answers 0 or 1, or repeat the"
-                + " record");
-      }
-      return weight;
+      return weights;
     }
   }
 
@@ -143,18 +132,21 @@ public final class SupervisedDataset {
   private final int @Nullable [] selection;
   private final DataReport report;
   private final @Nullable PromptForm promptForm;
+  private final List<Prompt> promptSample;
 
   /** Takes all examples of the pages; the report is about them. */
   SupervisedDataset(List<TokenPage> pages, DataReport report) {
-    this(pages, null, report, null);
+    this(pages, null, report, null, List.of());
   }
 
   private SupervisedDataset(
       List<TokenPage> pages,
       int @Nullable [] selection,
       DataReport report,
-      @Nullable PromptForm promptForm) {
+      @Nullable PromptForm promptForm,
+      List<Prompt> promptSample) {
     this.promptForm = promptForm;
+    this.promptSample = promptSample;
     this.pages = pages;
     this.pageStarts = new int[pages.size()];
     for (int p = 1; p < pageStarts.length; p++) {
@@ -185,6 +177,7 @@ public final class SupervisedDataset {
    * @throws DataException if there is no example, or one without a supervised token
    */
   public static SupervisedDataset of(List<SupervisedExample> examples) {
+    Objects.requireNonNull(examples, "examples is null");
     DatasetAssembler.Options asTheyAre =
         new DatasetAssembler.Options(
             Integer.MAX_VALUE,
@@ -202,9 +195,9 @@ public final class SupervisedDataset {
         .assemble(examples.iterator());
   }
 
-  /** Returns these examples with the form in which their prompts ask. */
-  SupervisedDataset askedBy(PromptForm form) {
-    return new SupervisedDataset(pages, selection, report, form);
+  /** Returns these examples with the form in which their prompts ask, and a few of these. */
+  SupervisedDataset askedBy(PromptForm form, List<Prompt> sample) {
+    return new SupervisedDataset(pages, selection, report, form, sample);
   }
 
   /**
@@ -213,6 +206,15 @@ public final class SupervisedDataset {
    */
   public Optional<PromptForm> promptForm() {
     return Optional.ofNullable(promptForm);
+  }
+
+  /**
+   * Returns the prompts of up to 64 of the records that this dataset, or the one that it is a
+   * subset of, was made from: always the same ones, chosen so that any first few are spread over
+   * all. Empty for examples that came as tokens.
+   */
+  public List<Prompt> promptSample() {
+    return promptSample;
   }
 
   /** Returns the number of examples. */
@@ -276,6 +278,7 @@ public final class SupervisedDataset {
 
   /** Returns the examples at these indexes, in this order; shares this dataset's memory. */
   public SupervisedDataset subset(int[] indexes) {
+    Objects.requireNonNull(indexes, "indexes is null");
     int[] stored = new int[indexes.length];
     long tokens = 0;
     long supervised = 0;
@@ -303,7 +306,8 @@ public final class SupervisedDataset {
             List.of(),
             0,
             report.withoutThinking()),
-        promptForm);
+        promptForm,
+        promptSample);
   }
 
   /**
@@ -377,6 +381,7 @@ public final class SupervisedDataset {
 
     /** Sets the prompt template; {@link PromptTemplate#ALPACA} by default. */
     public Builder template(PromptTemplate value) {
+      Objects.requireNonNull(value, "template is null");
       calls.first("template");
       template = value;
       return this;
@@ -384,6 +389,7 @@ public final class SupervisedDataset {
 
     /** Sets how source and target are tokenised; {@link Mode#SEGMENTS} by default. */
     public Builder mode(Mode value) {
+      Objects.requireNonNull(value, "mode is null");
       calls.first("mode");
       mode = value;
       return this;
@@ -417,6 +423,11 @@ public final class SupervisedDataset {
     @Override
     PromptForm promptForm(Tokenizer tokenizer, DataReport report) {
       return template;
+    }
+
+    @Override
+    Optional<Prompt> prompt(InstructionRecord record) {
+      return shortPrompt(Prompt.instruction(record.instruction(), record.input()));
     }
 
     @Override
@@ -497,6 +508,7 @@ public final class SupervisedDataset {
      * the whole conversation.
      */
     public ConversationsBuilder chatTemplate(ChatTemplate value) {
+      Objects.requireNonNull(value, "chatTemplate is null");
       calls.firstOf("chatTemplate", "chatMl or chatTemplate");
       chatTemplate = value;
       return this;
@@ -504,6 +516,7 @@ public final class SupervisedDataset {
 
     /** Builds ChatML by hand with {@link ChatMlPreprocessor} and this label mask. */
     public ConversationsBuilder chatMl(ChatMlPreprocessor.LabelMask mask) {
+      Objects.requireNonNull(mask, "mask is null");
       calls.firstOf("chatMl", "chatMl or chatTemplate");
       chatMl = mask;
       return this;
@@ -511,6 +524,7 @@ public final class SupervisedDataset {
 
     /** Sets which of the assistant's messages are learnt; {@link Turns#ALL} by default. */
     public ConversationsBuilder turns(Turns value) {
+      Objects.requireNonNull(value, "turns is null");
       calls.first("turns");
       turns = value;
       return this;
@@ -518,6 +532,7 @@ public final class SupervisedDataset {
 
     /** Sets what becomes of what the assistant thinks; {@link Thinking#KEEP} by default. */
     public ConversationsBuilder thinking(Thinking value) {
+      Objects.requireNonNull(value, "thinking is null");
       calls.first("thinking");
       thinking = value;
       return this;
@@ -572,11 +587,37 @@ public final class SupervisedDataset {
     }
 
     @Override
+    Optional<Prompt> prompt(Conversation conversation) {
+      List<ChatMessage> messages = Reasoning.kept(conversation, thinking).messages();
+      Optional<Prompt> longest = Optional.empty();
+      for (int i = 1; i < messages.size(); i++) {
+        if (messages.get(i).role().equals("assistant")) {
+          List<ChatMessage> asked =
+              messages.subList(0, i).stream().map(Conversation::withoutWeight).toList();
+          Optional<Prompt> prompt =
+              shortPrompt(new Prompt(asked, conversation.tools(), "", List.of()));
+          longest = prompt.isPresent() ? prompt : longest;
+        }
+      }
+      return longest;
+    }
+
+    @Override
     Conversation withoutSpecialTokens(Conversation conversation, Tokenizer tokenizer) {
-      List<ChatMessage> marked = tokenizer.withoutSpecialTokens(conversation.messages());
-      return marked.equals(conversation.messages())
-          ? conversation
-          : new Conversation(marked, conversation.tools());
+      Conversation marked =
+          new Conversation(
+              tokenizer.withoutSpecialTokens(conversation.messages()),
+              withoutSpecialTokens(conversation.tools(), tokenizer));
+      return marked.equals(conversation) ? conversation : marked;
+    }
+
+    @SuppressWarnings("unchecked") // the very tools, in which texts are marked
+    private static List<Map<String, @Nullable Object>> withoutSpecialTokens(
+        List<Map<String, @Nullable Object>> tools, Tokenizer tokenizer) {
+      ChatMessage carrier = ChatMessage.ofMap(Map.of("role", "tool", "content", tools));
+      return (List<Map<String, @Nullable Object>>)
+          Objects.requireNonNull(
+              tokenizer.withoutSpecialTokens(List.of(carrier)).get(0).toMap().get("content"));
     }
 
     @Override
@@ -623,6 +664,7 @@ public final class SupervisedDataset {
 
     /** Sets the prompt; {@link AdgenPreprocessor.Prompt#WRAPPED} by default. */
     public AdgenBuilder prompt(AdgenPreprocessor.Prompt value) {
+      Objects.requireNonNull(value, "prompt is null");
       calls.first("prompt");
       prompt = value;
       return this;
@@ -676,6 +718,13 @@ public final class SupervisedDataset {
     }
 
     @Override
+    Optional<Prompt> prompt(AdgenRecord record) {
+      return record.history().isEmpty() && !record.content().isEmpty()
+          ? shortPrompt(Prompt.instruction(record.content(), ""))
+          : Optional.empty();
+    }
+
+    @Override
     AdgenRecord withoutSpecialTokens(AdgenRecord record, Tokenizer tokenizer) {
       return record; // as the original
     }
@@ -686,6 +735,18 @@ public final class SupervisedDataset {
       refuse(options, OnTooLong.TRUNCATE_PROMPT, "is for instructions; choose TRUNCATE or DROP");
       return AdgenPreprocessor.of(tokenizer, prompt, maxSourceLength, maxTargetLength)::make;
     }
+  }
+
+  /** Returns a prompt unless it has more characters than a sample should hold in memory. */
+  private static Optional<Prompt> shortPrompt(Prompt prompt) {
+    List<Object> texts =
+        List.of(
+            prompt.messages().stream().map(ChatMessage::toMap).toList(),
+            prompt.tools(),
+            prompt.input());
+    return PlainValue.characters(texts) <= MAX_PROMPT_CHARACTERS
+        ? Optional.of(prompt)
+        : Optional.empty();
   }
 
   private static void refuse(DatasetAssembler.Options options, OnTooLong policy, String why) {

@@ -34,7 +34,7 @@ final class TokenCache {
   private static final Logger log = LoggerFactory.getLogger(SupervisedDataset.class);
 
   /** A file of another layout has another magic, and so is made anew. */
-  private static final long MAGIC = 0x3530_6b6f_744a_3441L; // A4Jtok05
+  private static final long MAGIC = 0x3630_6b6f_744a_3441L; // A4Jtok06
 
   private static final int KEY_BYTES = 32;
   private static final int HEADER_BYTES = 8 + KEY_BYTES;

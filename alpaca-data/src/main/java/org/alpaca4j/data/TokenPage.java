@@ -9,10 +9,11 @@ import java.util.Arrays;
  * objects of their own would cost more memory than their tokens.
  *
  * <p>All numbers are little-endian ints: how many examples, stored tokens, spans and further
- * sequences there are and how many bytes an id takes (2 or 4); per example where its tokens end,
- * the index of its record, and where its spans end; per span of supervised tokens its start and end
- * within the example; per further sequence of an example where its own tokens begin, and how many
- * tokens of the sequence before it come first; then the ids, end to end.
+ * sequences there are and, as two shorts, how many bytes an id takes (2 or 4) and the weight of a
+ * span (0 if all are 1, or 4); per example where its tokens end, the index of its record, and where
+ * its spans end; per span of supervised tokens of one weight its start and end within the example;
+ * per further sequence of an example where its own tokens begin, and how many tokens of the
+ * sequence before it come first; the weights of the spans, as floats; then the ids, end to end.
  */
 final class TokenPage {
 
@@ -24,6 +25,7 @@ final class TokenPage {
   private final int idBytes;
   private final int spansAt;
   private final int furtherAt;
+  private final int weightsAt;
   private final int idsAt;
 
   /**
@@ -40,18 +42,26 @@ final class TokenPage {
     long tokens = bytes.getInt(4);
     long spans = bytes.getInt(8);
     this.further = bytes.getInt(12);
-    this.idBytes = bytes.getInt(16);
+    this.idBytes = bytes.getShort(16);
+    int weightBytes = bytes.getShort(18);
     if (size < 0
         || tokens < 0
         || spans < 0
         || further < 0
         || (idBytes != 2 && idBytes != 4)
-        || HEADER_BYTES + 12L * size + 8 * (spans + further) + tokens * idBytes != bytes.limit()) {
+        || (weightBytes != 0 && weightBytes != 4)
+        || HEADER_BYTES
+                + 12L * size
+                + 8 * (spans + further)
+                + weightBytes * spans
+                + tokens * idBytes
+            != bytes.limit()) {
       throw new IllegalArgumentException("the lengths in a page do not add up");
     }
     this.spansAt = HEADER_BYTES + 12 * size;
     this.furtherAt = (int) (spansAt + 8 * spans);
-    this.idsAt = furtherAt + 8 * further;
+    this.weightsAt = furtherAt + 8 * further;
+    this.idsAt = (int) (weightsAt + weightBytes * spans);
   }
 
   /** The page as it can be stored. */
@@ -156,11 +166,16 @@ final class TokenPage {
     }
     int[] labels = new int[ids.length];
     Arrays.fill(labels, SupervisedExample.IGNORE_INDEX);
+    float[] weights = new float[weightsAt < idsAt ? ids.length : 0];
     for (int span = firstSpan(i); span < spanEnd(i); span++) {
       int from = bytes.getInt(spansAt + 8 * span);
-      System.arraycopy(ids, from, labels, from, bytes.getInt(spansAt + 8 * span + 4) - from);
+      int to = bytes.getInt(spansAt + 8 * span + 4);
+      System.arraycopy(ids, from, labels, from, to - from);
+      if (weights.length > 0) {
+        Arrays.fill(weights, from, to, bytes.getFloat(weightsAt + 4 * span));
+      }
     }
-    return new SupervisedExample(ids, labels, Arrays.copyOf(starts, count));
+    return new SupervisedExample(ids, labels, Arrays.copyOf(starts, count), weights);
   }
 
   int supervisedTokens(int i) {
@@ -186,11 +201,13 @@ final class TokenPage {
     private int[] recordIndexes = new int[64];
     private int[] spanEnds = new int[64];
     private int[] spans = new int[128];
+    private float[] weights = new float[64];
     private int[] further = new int[0];
     private int tokens;
     private int size;
     private int spanCount;
     private int furtherCount;
+    private boolean weighted;
 
     void add(int recordIndex, SupervisedExample example) {
       int[] starts = example.starts();
@@ -202,7 +219,7 @@ final class TokenPage {
         }
         append(example.ids(), starts[k] + shared, end);
       }
-      addSpans(example.ids(), example.labels());
+      addSpans(example);
       if (size == ends.length) {
         ends = Arrays.copyOf(ends, size * 2);
         recordIndexes = Arrays.copyOf(recordIndexes, size * 2);
@@ -228,22 +245,39 @@ final class TokenPage {
       tokens += count;
     }
 
-    /** Adds the runs of supervised tokens. */
-    private void addSpans(int[] exampleIds, int[] labels) {
+    /** Adds the runs of supervised tokens of one weight. */
+    private void addSpans(SupervisedExample example) {
+      int[] labels = example.labels();
+      float[] given = example.weights();
+      weighted |= given.length > 0;
       int from = -1;
       for (int t = 0; t <= labels.length; t++) {
         boolean supervised = t < labels.length && labels[t] != SupervisedExample.IGNORE_INDEX;
-        if (supervised && labels[t] != exampleIds[t]) {
+        if (supervised && labels[t] != example.ids()[t]) {
           throw new IllegalArgumentException(
-              "label " + labels[t] + " at position " + t + " differs from its id " + exampleIds[t]);
+              "label "
+                  + labels[t]
+                  + " at position "
+                  + t
+                  + " differs from its id "
+                  + example.ids()[t]);
+        }
+        if (from >= 0 && (!supervised || (given.length > 0 && given[t] != given[from]))) {
+          addSpan(from, t, given.length > 0 ? given[from] : 1);
+          from = -1;
         }
         if (supervised && from < 0) {
           from = t;
-        } else if (!supervised && from >= 0) {
-          spans = put(spans, spanCount++, from, t);
-          from = -1;
         }
       }
+    }
+
+    private void addSpan(int from, int to, float weight) {
+      if (spanCount == weights.length) {
+        weights = Arrays.copyOf(weights, spanCount * 2);
+      }
+      weights[spanCount] = weight;
+      spans = put(spans, spanCount++, from, to);
     }
 
     /** Sets the pair at an index, in an array that grows if need be. */
@@ -257,24 +291,30 @@ final class TokenPage {
 
     TokenPage build() {
       int idBytes = Arrays.stream(ids, 0, tokens).allMatch(id -> id >>> 16 == 0) ? 2 : 4;
+      int weightBytes = weighted ? 4 : 0;
       ByteBuffer page =
           ByteBuffer.allocate(
                   Math.toIntExact(
                       HEADER_BYTES
                           + 12L * size
                           + 8L * (spanCount + furtherCount)
+                          + (long) weightBytes * spanCount
                           + (long) tokens * idBytes))
               .order(ByteOrder.LITTLE_ENDIAN)
               .putInt(size)
               .putInt(tokens)
               .putInt(spanCount)
               .putInt(furtherCount)
-              .putInt(idBytes);
+              .putShort((short) idBytes)
+              .putShort((short) weightBytes);
       put(page, ends, size);
       put(page, recordIndexes, size);
       put(page, spanEnds, size);
       put(page, spans, 2 * spanCount);
       put(page, further, 2 * furtherCount);
+      for (int span = 0; weighted && span < spanCount; span++) {
+        page.putFloat(weights[span]);
+      }
       for (int t = 0; t < tokens; t++) {
         if (idBytes == 2) {
           page.putShort((short) ids[t]);

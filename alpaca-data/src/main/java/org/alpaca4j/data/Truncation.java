@@ -25,15 +25,12 @@ final class Truncation {
   }
 
   private static SupervisedExample cut(SupervisedExample sequence, int maxLength) {
-    return sequence.length() <= maxLength
-        ? sequence
-        : new SupervisedExample(
-            Arrays.copyOf(sequence.ids(), maxLength), Arrays.copyOf(sequence.labels(), maxLength));
+    return sequence.length() <= maxLength ? sequence : sequence.part(0, maxLength);
   }
 
   /**
-   * Cuts the prompt from the left. At least one of its tokens stays; an example that is still too
-   * long then is returned as it was.
+   * Cuts the prompt of an instruction from the left. At least one of its tokens stays; an example
+   * that is still too long then is returned as it was.
    *
    * @param kept tokens before the prompt that stay, such as BOS
    */

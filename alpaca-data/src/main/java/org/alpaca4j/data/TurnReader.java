@@ -203,14 +203,14 @@ final class TurnReader {
     if (value instanceof Boolean learnt) {
       return learnt ? 1 : 0;
     }
-    if (value instanceof Number number
-        && number.doubleValue() >= 0
-        && number.doubleValue() < Double.POSITIVE_INFINITY) {
+    if (value instanceof Number number && Conversation.isWeight(number.doubleValue())) {
       return number;
     }
     throw from.error(
         place() + "." + name,
-        "expected true, false or a number of 0 or more, found "
+        "expected true, false, "
+            + Conversation.WEIGHT_RANGE
+            + ", found "
             + (value instanceof String text ? "\"" + text + "\"" : DataRecord.kind(value)));
   }
 

@@ -1,7 +1,6 @@
 package org.alpaca4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.entry;
 
 import com.google.common.primitives.Ints;
@@ -113,6 +112,36 @@ class AnswersTest {
       {%- if add_generation_prompt %}{{- '<assistant><think>\n' }}{% endif %}
       """;
 
+  /** As GLM 4.5: thinking is switched off in the question, and an empty block always rendered. */
+  private static final String GLM =
+      """
+      {%- set off = enable_thinking is defined and not enable_thinking %}
+      {%- for m in messages %}
+        {%- if m.role == 'user' %}
+          {{- '<|user|>\n' + m.content + ('/nothink' if off else '') }}
+        {%- else %}
+          {%- set thought = m.reasoning_content if m.reasoning_content is string else '' %}
+          {{- '<|im_start|>\n<think>' + thought + '</think>\n' + m.content + '</s>' }}
+        {%- endif %}
+      {%- endfor %}
+      {%- if add_generation_prompt %}
+        {{- '<|im_start|>' + ('\n<think></think>' if off else '') }}
+      {%- endif %}
+      """;
+
+  /** As DeepSeek 3: joins the arguments of a call, which it takes for text. */
+  private static final String JOINED_ARGUMENTS =
+      """
+      {%- for m in messages %}
+        {{- '<|im_start|>' + m.role + '\n' }}
+        {%- for call in m.tool_calls or [] %}
+          {{- call.function.name + ': ' + call.function.arguments }}
+        {%- endfor %}
+        {{- (m.content or '') + '<|im_end|>' }}
+      {%- endfor %}
+      {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{% endif %}
+      """;
+
   private static final String BLOCK = "<think>\n\n</think>\n\n";
   private static final Conversation TWO_TURNS =
       Conversation.of(
@@ -188,6 +217,81 @@ class AnswersTest {
   }
 
   @Test
+  void asksWithoutThinkingWhereTheQuestionSaysSo() {
+    assertThat(learnt(example(GLM, TWO_TURNS)))
+        .containsExactly(
+            entry(
+                "<|user|>\nCapital of France?/nothink<|im_start|>\n<think></think>",
+                "\nParis.</s>"),
+            entry(
+                "<|user|>\nCapital of France?/nothink<|im_start|>\n<think></think>\nParis.</s>"
+                    + "<|user|>\nOf Italy?/nothink<|im_start|>\n<think></think>",
+                "\nRome.</s>"));
+    assertThat(learnt(example(GLM, thinking(true))).values())
+        .containsExactly("\n<think>one</think>\nA</s>", "\n<think>two</think>\nB</s>");
+
+    SupervisedDataset dataset =
+        SupervisedDataset.conversations()
+            .tokenizer(tokenizer)
+            .chatTemplate(ChatTemplate.of(GLM))
+            .records(List.of(TWO_TURNS))
+            .build();
+    assertThat(
+            ((ChatTemplate) dataset.promptForm().orElseThrow())
+                .render(TWO_TURNS.messages().subList(0, 1), RenderOptions.withGenerationPrompt())
+                .text())
+        .endsWith("/nothink<|im_start|>\n<think></think>");
+  }
+
+  @Test
+  void givesATemplateTheArgumentsOfCallsAsItTakesThem() {
+    for (Object arguments : List.of("{\"city\":\"Bonn\"}", Map.of("city", "Bonn"))) {
+      Conversation conversation =
+          Conversation.of(
+              ChatMessage.user("Weather?"),
+              ChatMessage.ofMap(
+                  Map.of(
+                      "role",
+                      "assistant",
+                      "tool_calls",
+                      List.of(Map.of("function", Map.of("name", "f", "arguments", arguments))))));
+      String json = "{\"city\": \"Bonn\"}";
+      assertThat(learnt(example(JOINED_ARGUMENTS, conversation)).values())
+          .containsExactly("f: " + json + "<|im_end|>");
+      String dumped =
+          JOINED_ARGUMENTS.replace("+ call.function.arguments", "+ call.function.arguments|tojson");
+      assertThat(learnt(example(dumped, conversation)).values())
+          .containsExactly("f: " + json + "<|im_end|>");
+    }
+  }
+
+  @Test
+  void takesASpecialTokenInTheDescriptionOfAToolForText() {
+    String template =
+        "{% for m in messages %}{{ (tools | tojson if loop.first and tools else '') + m.content"
+            + " + '</s>' }}{% endfor %}";
+    Map<String, Object> tool =
+        Map.of("name", "f", "parameters", Map.of("<|im_end|>", Map.of("description", "a<s>b")));
+    SupervisedDataset.ConversationsBuilder builder =
+        SupervisedDataset.conversations()
+            .tokenizer(tokenizer)
+            .chatTemplate(ChatTemplate.of(template))
+            .records(
+                List.of(
+                    new Conversation(
+                        List.of(ChatMessage.user("q"), ChatMessage.assistant("x")),
+                        List.of(tool))));
+    SupervisedDataset dataset = builder.build();
+    int[] ids = dataset.get(0).ids();
+
+    assertThat(ids).doesNotContain(TestTokenizer.BOS, TestTokenizer.IM_END);
+    assertThat(tokenizer.decode(ids, false))
+        .contains("<|im_end|>", "a<s>b")
+        .doesNotContain("\uFDD0");
+    assertThat(dataset.report().specialTokensAsText()).isEqualTo(1);
+  }
+
+  @Test
   void learnsWhatTheAssistantThinks() {
     Conversation inFields = thinking(true);
     Conversation inText = thinking(false);
@@ -207,17 +311,6 @@ class AnswersTest {
       assertThat(learnt(example(QWEN3, conversation, Turns.ALL, Thinking.LAST)).values())
           .containsExactly("A<|im_end|>", "<think>\ntwo\n</think>\n\nB<|im_end|>");
     }
-  }
-
-  /** The loss knows learnt and not learnt; a part must not be taken for the whole in silence. */
-  @Test
-  void refusesAWeightBetweenNothingAndAll() {
-    ChatMessage half = new ChatMessage("assistant", "Paris.", Map.of(Conversation.WEIGHT, 0.5));
-    Conversation conversation = Conversation.of(ChatMessage.user("a?"), half);
-
-    assertThatThrownBy(() -> example(QWEN3, conversation))
-        .isInstanceOf(DataException.class)
-        .hasMessageContaining("messages[1] has the weight 0.5");
   }
 
   @Test

@@ -9,6 +9,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -55,13 +56,15 @@ class AssistantMaskParityIT {
             template.render(
                 messages(conversation),
                 options(conversation, line.get("add_generation_prompt").booleanValue()));
+        float[] ones = new float[rendered.assistantSpans().size()];
+        Arrays.fill(ones, 1);
         SupervisedExample example =
             new ConversationTokenizer(
                     tokenizer,
                     template,
                     SupervisedDataset.Turns.ALL,
                     SupervisedDataset.Thinking.KEEP)
-                .mask(rendered.text(), rendered.assistantSpans());
+                .mask(rendered.text(), rendered.assistantSpans(), ones);
         int[] labels = Fixtures.ints(line.get("input_ids"));
         int[] mask = Fixtures.ints(line.get("assistant_masks"));
         for (int t = 0; t < labels.length; t++) {

@@ -153,6 +153,13 @@ class BatchTest {
           .containsExactly("input_ids", "labels", "attention_mask");
       assertThat(arrays.get("input_ids").getShape().getShape()).containsExactly(2, 3);
       assertThat(arrays.get("labels").toLongArray()).containsExactly(IGNORE, 6, 9, 7, 9, IGNORE);
+
+      float[][] weights = {{0, 0.5f, 1}, {1, 2, 0}};
+      NDList weighted =
+          new PaddedBatch(batch.inputIds(), batch.labels(), batch.attentionMask(), weights)
+              .toNDList(manager);
+      assertThat(weighted).hasSize(4);
+      assertThat(weighted.get("weights").toFloatArray()).containsExactly(0, 0.5f, 1, 1, 2, 0);
     }
   }
 }

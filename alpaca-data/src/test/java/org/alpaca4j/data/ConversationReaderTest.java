@@ -253,8 +253,8 @@ class ConversationReaderTest {
 
   @ParameterizedTest
   @CsvSource({
-    "'\"weight\":-1', 'expected true, false or a number of 0 or more, found the number -1'",
-    "'\"loss\":\"no\"', 'expected true, false or a number of 0 or more, found \"no\"'",
+    "'\"weight\":-1', 'expected true, false, 0, or a number from 1.4e-45 to 3.4e38, found the number -1'",
+    "'\"loss\":\"no\"', 'expected true, false, 0, or a number from 1.4e-45 to 3.4e38, found \"no\"'",
     "'\"loss\":true,\"weight\":0', 'is true, but another field says 0'",
   })
   void refusesOtherWeights(String field, String message) {

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.ChatMessage;
+import org.alpaca4j.core.ChatTemplate;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.SpecialToken;
 import org.alpaca4j.core.Tokenizer;
@@ -287,12 +288,48 @@ class SupervisedDatasetTest {
         .hasMessage("json cannot be set: records is set already; choose one");
     assertThatThrownBy(() -> SupervisedDataset.builder().maxLength(5).maxLength(6))
         .hasMessage("maxLength is set already");
+    assertThatThrownBy(
+            () ->
+                SupervisedDataset.builder()
+                    .template(PromptTemplate.ALPACA)
+                    .template(PromptTemplate.ALPACA))
+        .hasMessage("template is set already");
+    assertThatThrownBy(
+            () ->
+                SupervisedDataset.conversations()
+                    .chatMl(ChatMlPreprocessor.LabelMask.QWEN)
+                    .chatTemplate(ChatTemplate.of("x")))
+        .hasMessage("chatTemplate cannot be set: chatMl is set already; choose one");
     assertThatThrownBy(() -> SupervisedDataset.builder().maxLength(1))
         .hasMessageContaining("maxLength must be at least 2");
     assertThatThrownBy(() -> SupervisedDataset.builder().build())
         .hasMessageContaining("tokenizer is not set");
     assertThatThrownBy(() -> SupervisedDataset.builder().tokenizer(tokenizer).build())
         .hasMessageContaining("the data is not set");
+  }
+
+  @Test
+  void saysThatTheTokenizerIsClosed() {
+    Tokenizer closed = TestTokenizer.load();
+    closed.close();
+    Conversation conversation = Conversation.of(ChatMessage.user("a"), ChatMessage.assistant("b"));
+    for (DatasetBuilder<?, ?> builder :
+        List.of(
+            SupervisedDataset.builder()
+                .tokenizer(closed)
+                .records(List.of(InstructionRecord.of("a", "b"))),
+            SupervisedDataset.conversations().tokenizer(closed).records(List.of(conversation)),
+            SupervisedDataset.conversations()
+                .tokenizer(closed)
+                .chatMl(ChatMlPreprocessor.LabelMask.QWEN)
+                .records(List.of(conversation)),
+            SupervisedDataset.adgen()
+                .tokenizer(closed)
+                .records(List.of(AdgenRecord.of("a", "b"))))) {
+      assertThatThrownBy(builder::build)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the tokenizer of " + TestTokenizer.folder() + " is closed");
+    }
   }
 
   @Test

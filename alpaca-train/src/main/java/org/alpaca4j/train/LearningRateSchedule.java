@@ -57,6 +57,7 @@ public final class LearningRateSchedule {
      * @throws IllegalArgumentException if there is none here, listing those that there are
      */
     public static Type fromName(String name) {
+      Objects.requireNonNull(name, "name is null");
       for (Type type : values()) {
         if (type.hfName().equals(name)) {
           return type;
@@ -295,7 +296,7 @@ public final class LearningRateSchedule {
     @Nullable Curve decayCurve;
 
     private Builder(Type type) {
-      this.type = Objects.requireNonNull(type, "type");
+      this.type = Objects.requireNonNull(type, "type is null");
     }
 
     private Builder(Builder other) {
@@ -396,12 +397,14 @@ public final class LearningRateSchedule {
 
     /** Sets how {@link Type#WARMUP_STABLE_DECAY} rises; {@link Curve#LINEAR} by default. */
     public Builder warmupCurve(Curve value) {
+      Objects.requireNonNull(value, "warmupCurve is null");
       warmupCurve = value;
       return this;
     }
 
     /** Sets how {@link Type#WARMUP_STABLE_DECAY} falls; {@link Curve#COSINE} by default. */
     public Builder decayCurve(Curve value) {
+      Objects.requireNonNull(value, "decayCurve is null");
       decayCurve = value;
       return this;
     }
@@ -415,6 +418,7 @@ public final class LearningRateSchedule {
      *     wrong kind
      */
     public Builder hfOptions(Map<String, ?> options) {
+      Objects.requireNonNull(options, "options is null");
       options.forEach((name, value) -> HfScheduleOption.set(this, name, value));
       return this;
     }

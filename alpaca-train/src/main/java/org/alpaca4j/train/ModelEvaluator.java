@@ -3,6 +3,7 @@ package org.alpaca4j.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.internal.Internals;
@@ -51,6 +52,7 @@ public final class ModelEvaluator implements AutoCloseable {
 
   /** Returns an evaluator that computes in the precision of the model's weights. */
   public static ModelEvaluator of(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     LoadedModel loaded = Internals.loaded(model);
     WeightStore store = WeightStore.untrained(loaded, loaded.activations());
     ModelPass pass = new ModelPass(loaded, store, LOSS_CHUNK_TOKENS);
@@ -60,10 +62,13 @@ public final class ModelEvaluator implements AutoCloseable {
   /**
    * The loss of one example.
    *
-   * @param loss mean cross entropy of its supervised tokens, in nats; NaN if it has none
+   * @param loss mean cross entropy of its supervised tokens, each counting by its {@linkplain
+   *     SupervisedExample#weights weight}, in nats; NaN if it has none
    * @param supervisedTokens tokens that the loss is the mean of
+   * @param supervisedWeight sum of their weights, by which the example counts in a mean over
+   *     several: their number, if all weigh 1
    */
-  public record ExampleLoss(double loss, int supervisedTokens) {}
+  public record ExampleLoss(double loss, int supervisedTokens, double supervisedWeight) {}
 
   /**
    * Returns the loss of each example, in order.
@@ -71,6 +76,7 @@ public final class ModelEvaluator implements AutoCloseable {
    * @throws IllegalStateException if the model is closed, or another thread trains it
    */
   public List<ExampleLoss> losses(SupervisedDataset dataset) {
+    Objects.requireNonNull(dataset, "dataset is null");
     if (use == null) {
       return lossesInUse(dataset); // of the training, which uses the model already
     }
@@ -100,27 +106,32 @@ public final class ModelEvaluator implements AutoCloseable {
         supervision.rows().length == 0 ? new float[0] : pass.losses(batch, supervision);
     double[] sums = new double[examples.size()];
     int[] counts = new int[examples.size()];
+    double[] weights = new double[examples.size()];
     for (int i = 0; i < losses.length; i++) {
       int example = exampleOf[supervision.sequences()[i]];
-      sums[example] += losses[i];
+      sums[example] += supervision.weight(i) * losses[i];
       counts[example]++;
+      weights[example] += supervision.weight(i);
     }
     return IntStream.range(0, sums.length)
-        .mapToObj(i -> new ExampleLoss(sums[i] / counts[i], counts[i]))
+        .mapToObj(i -> new ExampleLoss(sums[i] / weights[i], counts[i], weights[i]))
         .toList();
   }
 
-  /** Returns the mean loss over all supervised tokens of a dataset. */
+  /** Returns the mean loss over all supervised tokens of a dataset, each by its weight. */
   public Evaluation evaluate(SupervisedDataset dataset) {
+    Objects.requireNonNull(dataset, "dataset is null");
     double sum = 0;
+    double weight = 0;
     long tokens = 0;
     for (ExampleLoss example : losses(dataset)) {
       if (example.supervisedTokens() > 0) {
-        sum += example.loss() * example.supervisedTokens();
+        sum += example.loss() * example.supervisedWeight();
+        weight += example.supervisedWeight();
         tokens += example.supervisedTokens();
       }
     }
-    return new Evaluation(sum / tokens, tokens, dataset.size());
+    return new Evaluation(sum / weight, tokens, dataset.size());
   }
 
   @Override

@@ -90,7 +90,7 @@ final class ModelPass implements AutoCloseable {
   /**
    * What a batch's loss consists of.
    *
-   * @param crossEntropy sum over its supervised tokens
+   * @param crossEntropy sum over its supervised tokens, each times its weight
    * @param auxiliary {@link Decoder#balance}'s, not weighted; 0 where it has no weight
    */
   record Losses(double crossEntropy, double auxiliary) {}
@@ -130,7 +130,7 @@ final class ModelPass implements AutoCloseable {
                 x,
                 input.outputRows(),
                 supervision.targets(scope),
-                scale,
+                supervision.scales(scope, scale),
                 workspace.logitsBuffer(scope),
                 embedding.weights(),
                 weights.weights(),
@@ -139,7 +139,7 @@ final class ModelPass implements AutoCloseable {
                 accumulate);
       }
       store.handOver(headUnit(), gradients.unit(headUnit()));
-      double crossEntropy = sum(head.get(0).toFloatArray());
+      double crossEntropy = supervision.sum(head.get(0).toFloatArray());
       x.close();
       NDList balance = balanced ? trace.balance(scope, input, auxiliaryFactor) : new NDList();
 
@@ -268,14 +268,6 @@ final class ModelPass implements AutoCloseable {
     long width = decoder.logitsWidth();
     NDArray flat = Tensors.empty(scope, lossChunkTokens * width, compute);
     return Tensors.view(scope, flat, 0, lossChunkTokens, width);
-  }
-
-  private static double sum(float[] values) {
-    double sum = 0;
-    for (float value : values) {
-      sum += value;
-    }
-    return sum;
   }
 
   private PackedInput pack(

@@ -1,5 +1,6 @@
 package org.alpaca4j.train;
 
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import org.alpaca4j.core.Precision;
@@ -277,6 +278,7 @@ public final class SftConfig {
 
     /** Sets the course of the learning rate; default: cosine. */
     public Builder schedule(LearningRateSchedule.Type value) {
+      Objects.requireNonNull(value, "schedule is null");
       return schedule(LearningRateSchedule.builder(value));
     }
 
@@ -289,6 +291,7 @@ public final class SftConfig {
      * @throws IllegalArgumentException if they are set
      */
     public Builder schedule(LearningRateSchedule.Builder value) {
+      Objects.requireNonNull(value, "schedule is null");
       ScheduleRules.checkNoRun(value);
       schedule = value.copy();
       return this;
@@ -340,6 +343,7 @@ public final class SftConfig {
      * @throws IllegalArgumentException if it is {@link Precision#FLOAT16}
      */
     public Builder precision(Precision value) {
+      Objects.requireNonNull(value, "precision is null");
       require(value != Precision.FLOAT16, "precision", value, "FLOAT32 or BFLOAT16");
       precision = value;
       return this;
@@ -353,6 +357,7 @@ public final class SftConfig {
 
     /** Sets the order of the examples; default: shuffled anew in each epoch, by the seed. */
     public Builder order(ExampleOrder value) {
+      Objects.requireNonNull(value, "order is null");
       order = value;
       return this;
     }
@@ -399,7 +404,8 @@ public final class SftConfig {
      * {@code router_aux_loss_coef} where config.json has {@code output_router_logits} true, else 0.
      *
      * <p>The loss of each micro-batch counts by its share of the step's tokens, where transformers
-     * adds up those of all micro-batches.
+     * adds up those of all micro-batches. All tokens count alike, whatever they weigh in the cross
+     * entropy.
      */
     public Builder routerAuxLossCoef(double value) {
       require(

@@ -15,6 +15,7 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.Precision;
@@ -50,9 +51,11 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>The loss of a step is the mean cross entropy over the supervised tokens of all its
- * micro-batches, and the gradient is of that: k micro-batches are one batch. A mixture of experts
- * may have an auxiliary loss beside it ({@link SftConfig.Builder#routerAuxLossCoef}). On the CPU,
- * the same data, options and number of threads give bit-identical weights.
+ * micro-batches, each counting by its {@linkplain org.alpaca4j.data.SupervisedExample#weights
+ * weight}: {@code sum(weight * crossEntropy) / sum(weight)}. The gradient is of that: k
+ * micro-batches are one batch. A mixture of experts may have an auxiliary loss beside it ({@link
+ * SftConfig.Builder#routerAuxLossCoef}), for which every token counts alike. On the CPU, the same
+ * data, options and number of threads give bit-identical weights.
  *
  * <p>The model's weights change while it trains: calls of other threads are refused meanwhile, by
  * name; listeners may use the model. Closing it ends the training after its step. Not thread-safe.
@@ -85,7 +88,12 @@ public final class SftTrainer {
         builder.promptForm != null ? builder.promptForm : dataset.promptForm().orElse(null);
     checkpoints =
         new TrainingCheckpoints(
-            builder.outputDirectory, model, config, builder.saveDtype, builder.replaceExisting);
+            builder.outputDirectory,
+            model,
+            config,
+            builder.saveDtype,
+            builder.replaceExisting,
+            new ConformanceRecorder(dataset, builder.conformancePrompts));
   }
 
   /** Returns a builder; model and dataset must be set. */
@@ -179,6 +187,7 @@ public final class SftTrainer {
                 learningRate,
                 norm,
                 window.supervisedTokens(),
+                window.supervisedWeight(),
                 window.tokens(),
                 Duration.ofNanos(System.nanoTime() - stepStart));
         steps.add(done);
@@ -242,12 +251,13 @@ public final class SftTrainer {
   }
 
   /**
-   * Runs a window's micro-batches; returns the mean cross entropy of its supervised tokens, and the
-   * auxiliary loss with its factor, each micro-batch's by its share of the tokens.
+   * Runs a window's micro-batches; returns the weighted mean of its supervised tokens' cross
+   * entropies, and the auxiliary loss with its factor, each micro-batch's by its share of the
+   * tokens.
    */
   private Losses forwardBackward(
       ModelPass pass, Window window, int step, Workspace workspace, Gradients gradients) {
-    double scale = 1.0 / window.supervisedTokens();
+    double scale = 1.0 / window.supervisedWeight();
     double sum = 0;
     double auxiliary = 0;
     boolean accumulate = false;
@@ -340,6 +350,7 @@ public final class SftTrainer {
     private boolean replaceExisting;
     private SftConfig config = SftConfig.builder().build();
     private DType saveDtype = DType.F32;
+    private int conformancePrompts = 16;
     private Predicate<String> trained = name -> true;
     private @Nullable LoraConfig adapter;
     private final List<TrainingListener> listeners = new ArrayList<>();
@@ -409,6 +420,22 @@ public final class SftTrainer {
      */
     public Builder adapter(LoraConfig value) {
       adapter = Objects.requireNonNull(value, "adapter is null");
+      return this;
+    }
+
+    /**
+     * Sets how many prompts of the training data go into the {@link Conformance} file of each saved
+     * checkpoint, with the model's first greedy tokens; default 16, at most 64. With 0 there is no
+     * such file.
+     *
+     * @throws IllegalArgumentException if it is negative or more than 64
+     */
+    public Builder conformancePrompts(int value) {
+      if (value < 0 || value > 64) {
+        throw new IllegalArgumentException(
+            "conformancePrompts is " + value + ", but must be 0 (no file) to 64");
+      }
+      conformancePrompts = value;
       return this;
     }
 

@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.PromptTemplate;
@@ -45,6 +46,7 @@ final class TrainingCheckpoints {
   /** Files beside the weights that say what they mean; a new model may have none of a kind. */
   private static final Set<String> COMPANIONS =
       Set.of(
+          Conformance.FILE_NAME,
           GenerationConfig.FILE_NAME,
           PromptTemplate.FILE_NAME,
           "chat_template.jinja",
@@ -59,18 +61,21 @@ final class TrainingCheckpoints {
   private final SftConfig config;
   private final DType dtype;
   private final boolean replaceExisting;
+  private final ConformanceRecorder conformance;
 
   TrainingCheckpoints(
       @Nullable Path output,
       CausalLm model,
       SftConfig config,
       DType dtype,
-      boolean replaceExisting) {
+      boolean replaceExisting,
+      ConformanceRecorder conformance) {
     this.output = output;
     this.model = model;
     this.config = config;
     this.dtype = dtype;
     this.replaceExisting = replaceExisting;
+    this.conformance = conformance;
   }
 
   /**
@@ -146,7 +151,7 @@ final class TrainingCheckpoints {
     CheckpointWriter.Builder writer = CheckpointWriter.builder(folder).replaceExisting(true);
     writer.file(STATE, state(step, steps));
     writer.files(target -> writeOptimizer(target.resolve(OPTIMIZER), optimizer));
-    model.save(writer, dtype);
+    save(writer);
     deleteOldest(root, step);
     return folder;
   }
@@ -159,9 +164,14 @@ final class TrainingCheckpoints {
     Path unpublished = output.resolve(UNPUBLISHED);
     CheckpointWriter.Builder writer = CheckpointWriter.builder(unpublished).replaceExisting(true);
     writer.file(STATE, state(optimizer.steps(), steps));
-    model.save(writer, dtype);
+    save(writer);
     publish(unpublished, output);
     return Optional.of(output);
+  }
+
+  private void save(CheckpointWriter.Builder writer) {
+    conformance.file(model, dtype).ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
+    model.save(writer, dtype);
   }
 
   /**

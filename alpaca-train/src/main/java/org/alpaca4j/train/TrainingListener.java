@@ -23,11 +23,14 @@ public interface TrainingListener {
    * @param step from 1
    * @param epoch epochs finished so far, with fraction
    * @param loss what the gradient is of, before the update: the sum of the next two
-   * @param crossEntropy mean cross entropy of the step's supervised tokens
+   * @param crossEntropy mean cross entropy of the step's supervised tokens, each counting by its
+   *     {@linkplain org.alpaca4j.data.SupervisedExample#weights weight}
    * @param auxiliaryLoss loss that spreads tokens over experts, times its factor; 0: there is none
    * @param learningRate used by the step
    * @param gradientNorm L2 norm before clipping
    * @param supervisedTokens tokens that the cross entropy is the mean of
+   * @param supervisedWeight sum of their weights, by which the step counts in a mean over several:
+   *     their number, if all weigh 1
    * @param tokens tokens of the step's examples, counted as {@link
    *     org.alpaca4j.data.SupervisedDataset#length}
    * @param duration time that the step took
@@ -41,6 +44,7 @@ public interface TrainingListener {
       double learningRate,
       double gradientNorm,
       int supervisedTokens,
+      double supervisedWeight,
       int tokens,
       Duration duration) {}
 

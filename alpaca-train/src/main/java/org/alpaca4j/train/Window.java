@@ -10,11 +10,16 @@ import org.alpaca4j.data.SupervisedDataset;
  *
  * @param microBatches indexes of the examples, per micro-batch
  * @param batches the examples, packed per micro-batch
- * @param supervisedTokens tokens that the step's loss is the mean of
+ * @param supervisedTokens tokens that the step's loss is the weighted mean of
+ * @param supervisedWeight sum of their weights
  * @param tokens tokens of the examples, counted as {@link SupervisedDataset#length}
  */
 record Window(
-    List<int[]> microBatches, List<PackedBatch> batches, int supervisedTokens, int tokens) {
+    List<int[]> microBatches,
+    List<PackedBatch> batches,
+    int supervisedTokens,
+    double supervisedWeight,
+    int tokens) {
 
   static Window of(SupervisedDataset dataset, List<int[]> microBatches) {
     List<PackedBatch> batches =
@@ -29,7 +34,8 @@ record Window(
               + " is supervised; leave such examples out of the dataset");
     }
     int tokens = microBatches.stream().flatMapToInt(Arrays::stream).map(dataset::length).sum();
-    return new Window(microBatches, batches, supervised, tokens);
+    double weight = batches.stream().mapToDouble(PackedBatch::supervisedWeight).sum();
+    return new Window(microBatches, batches, supervised, weight, tokens);
   }
 
   /** Returns the share of the window's packed tokens that a batch has. */

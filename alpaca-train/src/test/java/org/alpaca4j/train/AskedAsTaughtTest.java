@@ -150,6 +150,18 @@ class AskedAsTaughtTest {
       GenerationResult answer = model.chat(question, limit, (sequence, id, text) -> true);
       assertThat(answer.text()).isEqualTo("hi");
       assertThat(answer.finishReason()).isEqualTo(FinishReason.EOS);
+
+      GenerationConfig stopString =
+          limit.toBuilder().eosTokenIds(List.of()).stopStrings(List.of("<|im_end|>")).build();
+      for (GenerationConfig config :
+          List.of(
+              stopString,
+              stopString.toBuilder().doSample(true).seed(1).build(),
+              stopString.toBuilder().numBeams(2).build())) {
+        answer = model.generator().generate(model.chatIds(question), config);
+        assertThat(answer.text()).isEqualTo("hi");
+        assertThat(answer.finishReason()).isEqualTo(FinishReason.STOP_STRING);
+      }
     }
     Path out = folder.resolve("out");
     try (CausalLm saved = CausalLm.load(out)) {

@@ -14,6 +14,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.SupervisedDataset;
@@ -132,7 +133,11 @@ class MisuseTest {
     try (var files = Files.list(out)) {
       assertThat(files.map(file -> file.getFileName().toString()))
           .containsExactlyInAnyOrder(
-              "config.json", "model.safetensors", "notes", "trainer_state.json");
+              Conformance.FILE_NAME,
+              "config.json",
+              "model.safetensors",
+              "notes",
+              "trainer_state.json");
     }
   }
 

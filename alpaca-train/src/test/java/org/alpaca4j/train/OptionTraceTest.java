@@ -62,6 +62,7 @@ class OptionTraceTest {
     TRAINER.put("config", b -> b.config(base().epochs(1).build()));
     TRAINER.put("dataset", b -> b.dataset(RandomModel.examples(5)));
     TRAINER.put("saveDtype", b -> b.saveDtype(DType.BF16));
+    TRAINER.put("conformancePrompts", b -> b.conformancePrompts(0));
     TRAINER.put("promptForm", b -> b.promptForm(PromptTemplate.ALPACA));
   }
 

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.Precision;
@@ -95,7 +96,8 @@ class SftTrainerTest {
           run(config().batchSize(sequences.size()).build(), SupervisedDataset.of(sequences));
 
       assertThat(together.losses()).isEqualTo(apart.losses());
-      assertThat(together.logits()).containsExactly(apart.logits(), within(1e-5f));
+      // Slabs of other sizes lie elsewhere in memory, where products may be rounded otherwise.
+      assertThat(together.logits()).containsExactly(apart.logits(), within(1e-4f));
       assertThat(together.result().steps().get(0).supervisedTokens())
           .isEqualTo(apart.result().steps().get(0).supervisedTokens());
     }
@@ -253,7 +255,11 @@ class SftTrainerTest {
     try (Stream<Path> files = Files.list(out)) {
       assertThat(files.map(f -> f.getFileName().toString()))
           .containsExactlyInAnyOrder(
-              "config.json", "model.safetensors", "notes.txt", "trainer_state.json");
+              Conformance.FILE_NAME,
+              "config.json",
+              "model.safetensors",
+              "notes.txt",
+              "trainer_state.json");
     }
   }
 

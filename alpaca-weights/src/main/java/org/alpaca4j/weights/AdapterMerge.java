@@ -1,12 +1,19 @@
 package org.alpaca4j.weights;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.GenerationConfig;
+import org.alpaca4j.core.PromptForm;
+import org.alpaca4j.core.PromptTemplate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +36,22 @@ import org.jspecify.annotations.Nullable;
  * <p>Immutable; one merge may be used repeatedly.
  */
 public final class AdapterMerge {
+  /** Files that say how a model is asked. */
+  private static final List<String> FORMS =
+      List.of(PromptTemplate.FILE_NAME, "chat_template.jinja", "chat_template.json");
+
+  /** Files that come from the adapter where it has them. */
+  private static final List<String> FILES =
+      List.of(
+          PromptTemplate.FILE_NAME,
+          "chat_template.jinja",
+          "chat_template.json",
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          GenerationConfig.FILE_NAME);
+
   private final Path base;
   private final Path target;
   private final Map<Path, Double> adapters;
@@ -133,10 +156,31 @@ public final class AdapterMerge {
     CheckpointConverter.Builder converter =
         CheckpointConverter.builder(base, target)
             .transform(delta)
+            .files(this::takeFiles)
             .replaceExisting(replaceExisting);
     if (dtype != null) {
       converter.dtype(dtype);
     }
     return converter.build().convert();
+  }
+
+  /** How a tuned model is asked and where it ends was saved with the last adapter. */
+  private void takeFiles(Path merged) throws IOException {
+    Path adapter = null;
+    for (Path each : adapters.keySet()) {
+      adapter = each;
+    }
+    Path source = Objects.requireNonNull(adapter, "there is an adapter");
+    if (PromptForm.load(source).isPresent()) {
+      for (String name : FORMS) {
+        Files.deleteIfExists(merged.resolve(name));
+      }
+    }
+    for (String name : FILES) {
+      if (Files.exists(source.resolve(name))) {
+        Files.copy(
+            source.resolve(name), merged.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
   }
 }

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -49,6 +51,7 @@ public final class CheckpointConverter {
   private final boolean withTokenizer;
   private final ProgressListener listener;
   private final TensorTransform transform;
+  private final CheckpointWriter.FolderSource files;
 
   private CheckpointConverter(Builder builder) {
     this.source = builder.source;
@@ -62,6 +65,7 @@ public final class CheckpointConverter {
     this.withTokenizer = builder.withTokenizer;
     this.listener = builder.listener;
     this.transform = builder.transform;
+    this.files = builder.files;
   }
 
   /**
@@ -87,11 +91,14 @@ public final class CheckpointConverter {
    * @param target the folder to make
    */
   public static Builder builder(Path source, Path target) {
+    Objects.requireNonNull(source, "source is null");
+    Objects.requireNonNull(target, "target is null");
     return new Builder(source, target);
   }
 
   /** Returns whether a folder holds Meta's release of a Llama, by its files' names alone. */
   public static boolean isMetaRelease(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     return MetaFolder.isMeta(folder);
   }
 
@@ -108,6 +115,7 @@ public final class CheckpointConverter {
     private boolean withTokenizer = true;
     private ProgressListener listener = progress -> {};
     private TensorTransform transform = TensorTransform.NONE;
+    private CheckpointWriter.FolderSource files = folder -> {};
 
     private Builder(Path source, Path target) {
       this.source = source.toAbsolutePath().normalize();
@@ -120,6 +128,7 @@ public final class CheckpointConverter {
      * @param type F32, BF16 or F16
      */
     public Builder dtype(DType type) {
+      Objects.requireNonNull(type, "type is null");
       dtype = type;
       return this;
     }
@@ -157,6 +166,7 @@ public final class CheckpointConverter {
      * folder above. Needed for Llama 3, whose {@code tokenizer.model} is another format.
      */
     public Builder tokenizer(Path path) {
+      Objects.requireNonNull(path, "path is null");
       tokenizer = path;
       return this;
     }
@@ -169,6 +179,7 @@ public final class CheckpointConverter {
 
     /** Sets who hears of progress; default nobody. */
     public Builder listener(ProgressListener value) {
+      Objects.requireNonNull(value, "listener is null");
       listener = value;
       return this;
     }
@@ -176,6 +187,12 @@ public final class CheckpointConverter {
     /** Sets what changes weights on the way; default nothing. */
     Builder transform(TensorTransform change) {
       transform = change;
+      return this;
+    }
+
+    /** Sets what changes the other files once they are copied; default nothing. */
+    Builder files(CheckpointWriter.FolderSource change) {
+      files = change;
       return this;
     }
 
@@ -220,6 +237,10 @@ public final class CheckpointConverter {
               .replaceExisting(replaceExisting);
       weights.declare(writer);
       folder.addFiles(writer, dtype);
+      writer.files(files);
+      if (transform != TensorTransform.NONE) {
+        writer.files(made -> Files.deleteIfExists(made.resolve(Conformance.FILE_NAME)));
+      }
       PhaseProgress progress =
           new PhaseProgress(
               listener,

@@ -2,6 +2,7 @@ package org.alpaca4j.weights;
 
 import ai.djl.Device;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import org.alpaca4j.core.AlpacaException;
@@ -144,6 +145,7 @@ public final class WeightDiff {
 
     /** Sets how {@link WeightDiff#make} stores a diff; default {@link Mode#ARITHMETIC}. */
     public Builder mode(Mode value) {
+      Objects.requireNonNull(value, "mode is null");
       mode = value;
       return this;
     }
@@ -155,6 +157,7 @@ public final class WeightDiff {
      * @param value F32, BF16 or F16
      */
     public Builder dtype(DType value) {
+      Objects.requireNonNull(value, "dtype is null");
       dtype = value;
       return this;
     }
@@ -198,6 +201,7 @@ public final class WeightDiff {
 
     /** Sets a check of the recovered weights' sum; default: none. */
     public Builder integrityCheck(IntegrityCheck check) {
+      Objects.requireNonNull(check, "check is null");
       integrityCheck = check;
       return this;
     }
@@ -213,12 +217,14 @@ public final class WeightDiff {
 
     /** Sets the device of the test inference; default: the CPU. Diffs need none. */
     public Builder device(Device value) {
+      Objects.requireNonNull(value, "device is null");
       device = value;
       return this;
     }
 
     /** Sets who hears of progress; default: nobody. */
     public Builder listener(ProgressListener value) {
+      Objects.requireNonNull(value, "listener is null");
       listener = value;
       return this;
     }
@@ -255,6 +261,9 @@ public final class WeightDiff {
    * @throws IllegalArgumentException if a dtype is set in {@link Mode#EXACT}, which needs none
    */
   public MakeResult make(Path raw, Path tuned, Path diff) {
+    Objects.requireNonNull(raw, "raw is null");
+    Objects.requireNonNull(tuned, "tuned is null");
+    Objects.requireNonNull(diff, "diff is null");
     if (options.mode() == Mode.EXACT && options.dtype() != null) {
       throw new IllegalArgumentException("Mode.EXACT keeps the tuned model's types: set no dtype");
     }
@@ -279,6 +288,9 @@ public final class WeightDiff {
    *     the message says so
    */
   public RecoverResult recover(Path raw, Path diff, Path tuned) {
+    Objects.requireNonNull(raw, "raw is null");
+    Objects.requireNonNull(diff, "diff is null");
+    Objects.requireNonNull(tuned, "tuned is null");
     requireApart(tuned, raw, diff);
     RecoverResult result;
     boolean bf16;

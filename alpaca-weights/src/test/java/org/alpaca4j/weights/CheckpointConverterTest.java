@@ -15,6 +15,7 @@ import java.util.Map;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.internal.FloatCodec;
 import org.junit.jupiter.api.BeforeEach;
@@ -246,7 +247,9 @@ class CheckpointConverterTest {
             }
           }
         };
+    Files.writeString(source.resolve(Conformance.FILE_NAME), "{}"); // not of the doubled weights
     conversion().transform(doubling).build().convert();
+    assertThat(target.resolve(Conformance.FILE_NAME)).doesNotExist();
     try (Checkpoint converted = Checkpoint.open(target)) {
       float[] doubled = read(converted, "many.weight");
       assertThat(doubled[599_999]).isEqualTo(1_199_998);

@@ -18,6 +18,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.weights.WeightDiff.MakeResult;
 import org.alpaca4j.weights.WeightDiff.Mode;
@@ -104,14 +105,16 @@ class WeightDiffTest {
 
   @ParameterizedTest
   @CsvSource({"F32,F32", "BF16,BF16", "F16,F16", "F32,BF16", "F16,F32"})
-  void anExactDiffRecoversEveryBit(DType of, DType to) {
+  void anExactDiffRecoversEveryBit(DType of, DType to) throws IOException {
     TinyFolder.model(of, ROWS, 1).write(raw);
     float[] odd = {Float.NaN, Float.NEGATIVE_INFINITY, -0f, 1e-40f, 65_504f, -3};
     TinyFolder.model(to, ROWS + 1, 2).tensor("model.norm.weight", to, odd, 6).write(tuned);
+    Files.writeString(tuned.resolve(Conformance.FILE_NAME), "{}"); // of no difference of weights
     WeightDiff exact = WeightDiff.builder().mode(Mode.EXACT).build();
     MakeResult made = exact.make(raw, tuned, diff);
     plain().recover(raw, diff, recovered);
 
+    assertThat(diff.resolve(Conformance.FILE_NAME)).doesNotExist();
     assertThat(TinyFolder.bytes(recovered)).isEqualTo(TinyFolder.bytes(tuned));
     assertThat(made.maxDeviation()).isZero();
     assertThat(diff.resolve("config.json")).doesNotExist();

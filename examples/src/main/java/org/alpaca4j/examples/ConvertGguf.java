@@ -52,6 +52,11 @@ public final class ConvertGguf implements Callable<Integer> {
       description = "the pre-tokenizer's name (such as qwen2), where it is not recognised")
   private @Nullable String preTokenizer;
 
+  @Option(
+      names = "--modelfile",
+      description = "writes a Modelfile for Ollama beside the file, too (export only)")
+  private boolean modelfile;
+
   ConvertGguf() {}
 
   /** Converts; exits with 0 when done, 1 on failure, 2 if the arguments are refused. */
@@ -80,13 +85,16 @@ public final class ConvertGguf implements Callable<Integer> {
     if (preTokenizer != null) {
       export.preTokenizer(preTokenizer);
     }
-    export.build().write(target);
+    export.modelfile(modelfile).build().write(target);
   }
 
   private void importFile() {
     GgufImport.Builder gguf = GgufImport.builder(source);
     if (quantisation != null) {
       throw ExampleCommand.refusal("--quantise is for export only");
+    }
+    if (modelfile) {
+      throw ExampleCommand.refusal("--modelfile is for export only");
     }
     if (type != null) {
       if (type.isQuantised()) {

@@ -12,7 +12,7 @@ import org.alpaca4j.train.TrainingListener;
 final class EpochTable implements TrainingListener {
   private final PrintStream out;
   private double lossSum;
-  private long supervised;
+  private double weight;
   private double epoch;
 
   EpochTable(PrintStream out) {
@@ -27,8 +27,8 @@ final class EpochTable implements TrainingListener {
 
   @Override
   public void stepCompleted(Step step) {
-    lossSum += step.loss() * step.supervisedTokens();
-    supervised += step.supervisedTokens();
+    lossSum += step.loss() * step.supervisedWeight();
+    weight += step.supervisedWeight();
     epoch = step.epoch();
   }
 
@@ -38,9 +38,9 @@ final class EpochTable implements TrainingListener {
         Locale.ROOT,
         "%5d  %10.4f  %10.4f%n",
         Math.round(epoch),
-        lossSum / supervised,
+        lossSum / weight,
         evaluation.loss());
     lossSum = 0;
-    supervised = 0;
+    weight = 0;
   }
 }

@@ -35,7 +35,8 @@ import picocli.CommandLine.Option;
  *   -Dexec.args="--model DIR --data alpaca_data.json --limit 64 --out losses.jsonl"
  * </pre>
  *
- * <p>The mean over all supervised tokens goes to standard output, as one JSON object.
+ * <p>The mean over all supervised tokens goes to standard output, as one JSON object. Records of
+ * instructions have no weights, so all tokens count alike.
  */
 @Command(
     name = "Evaluate",
@@ -195,7 +196,7 @@ public final class Evaluate implements Callable<Integer> {
     long supervised = 0;
     int next = 0;
     for (int record = 0; record < examples.records(); record++) {
-      ExampleLoss loss = new ExampleLoss(Double.NaN, 0);
+      ExampleLoss loss = new ExampleLoss(Double.NaN, 0, 0);
       if (next < losses.size() && examples.indexes()[next] == record) {
         loss = losses.get(next++);
         sum += loss.loss() * loss.supervisedTokens();

@@ -7,15 +7,15 @@ import org.alpaca4j.train.Evaluation;
 import org.alpaca4j.train.TrainingListener;
 
 /**
- * Prints a line every so many steps: the mean loss since the last line, weighted by supervised
- * tokens.
+ * Prints a line every so many steps: the mean loss since the last line, over supervised tokens by
+ * their weights, as each step's own.
  */
 final class LossLines implements TrainingListener {
   private final PrintStream out;
   private final int everySteps;
   private int totalSteps;
   private double lossSum;
-  private long supervised;
+  private double weight;
   private long tokens;
   private double seconds;
 
@@ -37,8 +37,8 @@ final class LossLines implements TrainingListener {
 
   @Override
   public void stepCompleted(Step step) {
-    lossSum += step.loss() * step.supervisedTokens();
-    supervised += step.supervisedTokens();
+    lossSum += step.loss() * step.supervisedWeight();
+    weight += step.supervisedWeight();
     tokens += step.tokens();
     seconds += step.duration().toNanos() / 1e9;
     if (step.step() % everySteps == 0 || step.step() == totalSteps) {
@@ -48,12 +48,12 @@ final class LossLines implements TrainingListener {
           step.step(),
           totalSteps,
           step.epoch(),
-          lossSum / supervised,
+          lossSum / weight,
           step.learningRate(),
           step.gradientNorm(),
           tokens / seconds);
       lossSum = 0;
-      supervised = 0;
+      weight = 0;
       tokens = 0;
       seconds = 0;
     }

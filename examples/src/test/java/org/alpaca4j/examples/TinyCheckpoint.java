@@ -16,8 +16,8 @@ import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 
 /**
- * A Llama of some ten thousand random weights over single bytes, whose tokenizer knows ChatML and
- * has no pad token.
+ * A Llama of random weights (some ten thousand, if not told otherwise) over single bytes, whose
+ * tokenizer knows ChatML and has no pad token.
  */
 final class TinyCheckpoint {
   private static final List<String> SPECIAL =
@@ -32,11 +32,15 @@ final class TinyCheckpoint {
   private TinyCheckpoint() {}
 
   static Path write(Path folder) {
+    return write(folder, 32, 48);
+  }
+
+  static Path write(Path folder, int hiddenSize, int intermediateSize) {
     ModelConfig config =
         ModelConfig.builder("llama")
             .vocabSize(256 + SPECIAL.size())
-            .hiddenSize(32)
-            .intermediateSize(48)
+            .hiddenSize(hiddenSize)
+            .intermediateSize(intermediateSize)
             .numHiddenLayers(2)
             .numAttentionHeads(2)
             .numKeyValueHeads(1)
@@ -87,7 +91,7 @@ final class TinyCheckpoint {
     bytes.put("type", "ByteLevel");
     bytes.put("add_prefix_space", false);
     bytes.put("trim_offsets", true);
-    bytes.put("use_regex", false);
+    bytes.put("use_regex", true);
     root.set("pre_tokenizer", bytes);
     root.putNull("post_processor");
     root.set("decoder", bytes);

@@ -5,6 +5,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.alpaca4j.core.internal.jinja.JinjaTemplate;
@@ -79,6 +80,7 @@ public record ApiBenchCode(
 
   /** Returns what a record's text says; whatever the text, something is returned. */
   public static ApiBenchCode parse(String text) {
+    Objects.requireNonNull(text, "text is null");
     return text.contains(INSTRUCTION_MARK) || SECTION.matcher(text).find()
         ? parseSections(text)
         : parseDict(text);

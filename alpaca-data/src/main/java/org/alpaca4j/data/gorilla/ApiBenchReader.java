@@ -3,6 +3,7 @@ package org.alpaca4j.data.gorilla;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.alpaca4j.data.DataException;
@@ -35,6 +36,7 @@ public final class ApiBenchReader implements Function<DataRecord, ApiBenchRecord
    * @throws DataException if the file is not of that form, naming line, record and field
    */
   public static List<ApiBenchRecord> readJsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     try (Stream<ApiBenchRecord> records = DataFile.jsonl(file).map(API_BENCH).stream()) {
       return records.toList();
     }
@@ -48,6 +50,7 @@ public final class ApiBenchReader implements Function<DataRecord, ApiBenchRecord
    */
   @Override
   public ApiBenchRecord apply(DataRecord from) {
+    Objects.requireNonNull(from, "from is null");
     Map<String, @Nullable Object> data = from.object("api_data");
     boolean inData = !from.names().contains("api_call");
     return new ApiBenchRecord(

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.alpaca4j.data.gorilla.ApiJudgement.Verdict;
 import org.alpaca4j.data.internal.python.PythonParser;
@@ -54,6 +55,8 @@ public final class ApiCallEvaluator {
    * @param base the reference calls of all APIs that there are
    */
   public static ApiCallEvaluator of(ApiHub hub, Collection<String> base) {
+    Objects.requireNonNull(hub, "hub is null");
+    Objects.requireNonNull(base, "base is null");
     return new ApiCallEvaluator(hub, base);
   }
 
@@ -67,6 +70,7 @@ public final class ApiCallEvaluator {
    * first block between lines of three backticks, else all of it.
    */
   public static String candidate(String reply) {
+    Objects.requireNonNull(reply, "reply is null");
     String call = ApiBenchCode.parse(reply).apiCall();
     if (call != null) {
       return call;
@@ -82,6 +86,8 @@ public final class ApiCallEvaluator {
 
   /** Returns what a candidate is worth; a reference that is no valid call is never matched. */
   public ApiJudgement judge(String candidate, String reference) {
+    Objects.requireNonNull(candidate, "candidate is null");
+    Objects.requireNonNull(reference, "reference is null");
     List<CallSignature> found = new ArrayList<>();
     try {
       for (PythonTree call : PythonParser.calls(candidate)) {
@@ -106,6 +112,7 @@ public final class ApiCallEvaluator {
 
   /** Returns how many predictions are right. */
   public ApiScore evaluate(Collection<Prediction> predictions) {
+    Objects.requireNonNull(predictions, "predictions is null");
     int matches = 0;
     int hallucinations = 0;
     for (Prediction prediction : predictions) {

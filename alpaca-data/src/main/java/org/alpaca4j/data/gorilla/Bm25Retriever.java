@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.apache.lucene.analysis.Analyzer;
 import org.apache.lucene.analysis.TokenStream;
@@ -64,6 +65,7 @@ public final class Bm25Retriever implements ApiRetriever {
 
   /** Returns a retriever over documents; equal ones count once. */
   public static Bm25Retriever of(List<String> documents) {
+    Objects.requireNonNull(documents, "documents is null");
     try {
       return new Bm25Retriever(List.copyOf(new LinkedHashSet<>(documents)));
     } catch (IOException e) {
@@ -73,12 +75,14 @@ public final class Bm25Retriever implements ApiRetriever {
 
   /** Returns a retriever over the documentation of all records. */
   public static Bm25Retriever ofRecords(List<ApiBenchRecord> records) {
+    Objects.requireNonNull(records, "records is null");
     return of(records.stream().map(ApiBenchRecord::document).toList());
   }
 
   /** {@inheritDoc} Only the first 1,000 different words of the question count. */
   @Override
   public List<String> retrieve(String question, int count) {
+    Objects.requireNonNull(question, "question is null");
     if (count < 1) {
       throw new IllegalArgumentException("count must be at least 1, found " + count);
     }

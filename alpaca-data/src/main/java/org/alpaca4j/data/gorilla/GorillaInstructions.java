@@ -1,5 +1,6 @@
 package org.alpaca4j.data.gorilla;
 
+import java.util.Objects;
 import org.alpaca4j.core.ChatMessage;
 import org.alpaca4j.data.Conversation;
 import org.alpaca4j.data.DataException;
@@ -24,6 +25,8 @@ public final class GorillaInstructions {
 
   /** Returns the question as a retriever-aware model is asked it. */
   public static String prompt(String question, String document) {
+    Objects.requireNonNull(question, "question is null");
+    Objects.requireNonNull(document, "document is null");
     return question + REFERENCE + document;
   }
 
@@ -33,6 +36,7 @@ public final class GorillaInstructions {
    * @throws DataException if the record has no instruction or no answer
    */
   public static InstructionRecord zeroShot(ApiBenchRecord record) {
+    Objects.requireNonNull(record, "record is null");
     return instruction(record, question(record));
   }
 
@@ -43,6 +47,7 @@ public final class GorillaInstructions {
    * @throws DataException if the record has no instruction or no answer
    */
   public static InstructionRecord withOwnDocument(ApiBenchRecord record) {
+    Objects.requireNonNull(record, "record is null");
     return instruction(record, prompt(question(record), record.document()));
   }
 
@@ -53,6 +58,8 @@ public final class GorillaInstructions {
    * @throws DataException if the record has no instruction or no answer
    */
   public static InstructionRecord withRetriever(ApiBenchRecord record, ApiRetriever retriever) {
+    Objects.requireNonNull(record, "record is null");
+    Objects.requireNonNull(retriever, "retriever is null");
     String question = question(record);
     return retriever.retrieve(question, 1).stream()
         .findFirst()
@@ -62,6 +69,7 @@ public final class GorillaInstructions {
 
   /** Returns an instruction as a conversation of two messages, for a chat template. */
   public static Conversation conversation(InstructionRecord record) {
+    Objects.requireNonNull(record, "record is null");
     String question =
         record.input().isEmpty()
             ? record.instruction()

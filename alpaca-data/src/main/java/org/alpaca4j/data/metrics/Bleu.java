@@ -3,6 +3,7 @@ package org.alpaca4j.data.metrics;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * BLEU-4 of one text (K. Papineni et al., 2002) on single characters, with the numbers of nltk's
@@ -22,6 +23,8 @@ public final class Bleu {
    * @param reference the only reference
    */
   public static double bleu4(String prediction, String reference) {
+    Objects.requireNonNull(prediction, "prediction is null");
+    Objects.requireNonNull(reference, "reference is null");
     int[] predicted = prediction.codePoints().toArray();
     int[] expected = reference.codePoints().toArray();
     double logs = 0;

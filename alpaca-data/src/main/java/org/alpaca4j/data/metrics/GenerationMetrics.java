@@ -3,17 +3,26 @@ package org.alpaca4j.data.metrics;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.ToDoubleFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * ROUGE-1/2/L, BLEU-4 and exact match of generated texts, as LLaMA-Factory calculates them when it
  * predicts: ROUGE on the segmenter's words, BLEU on characters, percent rounded to four places for
- * each text before averaging. A text without any word has ROUGE 0.
+ * each text before averaging. A text without any word has ROUGE 0; where the segmenter leaves most
+ * letters of a text out, as {@code RougeTokens::tokenize} does with other scripts than Latin, the
+ * log says so once.
  *
  * <p>Thread-safe.
  */
 public final class GenerationMetrics {
+  private static final Logger log = LoggerFactory.getLogger(GenerationMetrics.class);
+
   private final Segmenter segmenter;
+  private final AtomicBoolean warned = new AtomicBoolean();
 
   /**
    * Creates metrics.
@@ -22,6 +31,7 @@ public final class GenerationMetrics {
    *     LLaMA-Factory's numbers
    */
   public GenerationMetrics(Segmenter segmenter) {
+    Objects.requireNonNull(segmenter, "segmenter is null");
     this.segmenter = segmenter;
   }
 
@@ -32,7 +42,9 @@ public final class GenerationMetrics {
    * @param reference the text it should be
    */
   public GenerationScores score(String prediction, String reference) {
-    Rouge rouge = Rouge.of(segmenter.segment(prediction), segmenter.segment(reference));
+    Objects.requireNonNull(prediction, "prediction is null");
+    Objects.requireNonNull(reference, "reference is null");
+    Rouge rouge = Rouge.of(words(prediction), words(reference));
     boolean same = PythonText.strip(prediction).equals(PythonText.strip(reference));
     return new GenerationScores(
         percent(rouge.rouge1().fMeasure()),
@@ -40,6 +52,25 @@ public final class GenerationMetrics {
         percent(rouge.rougeL().fMeasure()),
         percent(Bleu.bleu4(prediction, reference)),
         same ? 100 : 0);
+  }
+
+  private List<String> words(String text) {
+    List<String> words = segmenter.segment(text);
+    if (leavesMostOut(text, words) && !warned.getAndSet(true)) {
+      log.warn(
+          "the segmenter leaves out most letters of a text, so ROUGE compares little or nothing of"
+              + " it; use Segmenter.jieba() for Chinese, or RougeTokens::tokenizeFitting for any"
+              + " script");
+    }
+    return words;
+  }
+
+  static boolean leavesMostOut(String text, List<String> words) {
+    return 2 * words.stream().mapToLong(GenerationMetrics::letters).sum() < letters(text);
+  }
+
+  private static long letters(String text) {
+    return text.codePoints().filter(Character::isLetter).count();
   }
 
   /**
@@ -50,6 +81,8 @@ public final class GenerationMetrics {
    * @throws IllegalArgumentException if the lists differ in length
    */
   public GenerationScores score(List<String> predictions, List<String> references) {
+    Objects.requireNonNull(predictions, "predictions is null");
+    Objects.requireNonNull(references, "references is null");
     if (predictions.size() != references.size()) {
       throw new IllegalArgumentException(
           predictions.size() + " predictions, but " + references.size() + " references");

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -34,6 +35,8 @@ public record Rouge(Score rouge1, Score rouge2, Score rougeL) {
    * @param reference segments of the reference
    */
   public static Rouge of(List<String> prediction, List<String> reference) {
+    Objects.requireNonNull(prediction, "prediction is null");
+    Objects.requireNonNull(reference, "reference is null");
     String[] predicted = words(prediction);
     String[] expected = words(reference);
     if (isBlank(prediction) || isBlank(reference)) {

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.alpaca4j.data.DataException;
 import org.alpaca4j.data.DataReport;
@@ -59,6 +60,8 @@ public record DataProfile(
    * not looked for, see {@link #withNearDuplicates}.
    */
   public static DataProfile of(List<InstructionRecord> records, SupervisedDataset dataset) {
+    Objects.requireNonNull(records, "records is null");
+    Objects.requireNonNull(dataset, "dataset is null");
     Set<InstructionRecord> seen = new HashSet<>();
     Set<InstructionRecord> asked = new HashSet<>();
     Map<UnicodeScript, Integer> scripts = new EnumMap<>(UnicodeScript.class);
@@ -90,6 +93,7 @@ public record DataProfile(
 
   /** Returns this profile with the near duplicates of its records, which take longer to find. */
   public DataProfile withNearDuplicates(NearDuplicates found) {
+    Objects.requireNonNull(found, "found is null");
     return new DataProfile(
         report, lengths, duplicates, duplicateInstructions, found, verbs, scripts);
   }
@@ -150,6 +154,7 @@ public record DataProfile(
    * @throws DataException if it cannot be written
    */
   public void writeJson(Path file) {
+    Objects.requireNonNull(file, "file is null");
     WholeFile.write(file, ProfileJson.of(this));
   }
 
@@ -161,6 +166,8 @@ public record DataProfile(
    * @throws DataException if it cannot be written
    */
   public void writeHtml(Path file, String title) {
+    Objects.requireNonNull(file, "file is null");
+    Objects.requireNonNull(title, "title is null");
     WholeFile.write(file, ProfilePage.of(this, title));
   }
 }

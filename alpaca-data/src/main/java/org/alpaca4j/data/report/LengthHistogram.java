@@ -3,6 +3,7 @@ package org.alpaca4j.data.report;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import org.alpaca4j.data.SupervisedDataset;
 
 /**
@@ -22,6 +23,7 @@ public record LengthHistogram(int binWidth, List<Integer> counts) {
 
   /** Returns the lengths of a dataset's examples, in at most 32 bins of a round width. */
   public static LengthHistogram of(SupervisedDataset dataset) {
+    Objects.requireNonNull(dataset, "dataset is null");
     int longest = dataset.report().longest();
     int width = 1;
     for (int step = 0; longest / width >= MAX_BINS; step++) {

@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.alpaca4j.data.InstructionRecord;
 import org.alpaca4j.data.similarity.Deduplication;
 import org.alpaca4j.data.similarity.Deduplicator;
@@ -55,6 +56,7 @@ public record NearDuplicates(
    *     Self-Instruct has 0.7
    */
   public static NearDuplicates of(List<InstructionRecord> records, int limit, double threshold) {
+    Objects.requireNonNull(records, "records is null");
     if (limit < 1) {
       throw new IllegalArgumentException("limit must be at least 1, found " + limit);
     }

@@ -3,6 +3,7 @@ package org.alpaca4j.data.report;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
@@ -67,6 +68,7 @@ public record VerbAndNoun(String verb, String noun) {
 
   /** Returns verb and noun of an instruction; empty if it does not open with a verb. */
   public static Optional<VerbAndNoun> of(String instruction) {
+    Objects.requireNonNull(instruction, "instruction is null");
     List<String> words = firstSentence(instruction);
     int at = 0;
     for (boolean opening = true; opening; ) {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.alpaca4j.data.InstructionRecord;
 
@@ -30,6 +31,7 @@ public record VerbCount(String verb, int count, List<NounCount> nouns) {
 
   /** Returns the verbs of instructions, most frequent first, ties in alphabetical order. */
   public static List<VerbCount> of(List<InstructionRecord> records) {
+    Objects.requireNonNull(records, "records is null");
     Map<String, Map<String, Integer>> counts = new TreeMap<>();
     for (InstructionRecord record : records) {
       VerbAndNoun.of(record.instruction())

@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * How a model continues a prompt. The defaults are Stanford Alpaca's. Immutable and thread-safe.
@@ -105,12 +106,14 @@ public final class DecodingOptions {
 
     /** Sets {@link DecodingOptions#stop}: no empty text. */
     public Builder stop(List<String> value) {
+      Objects.requireNonNull(value, "stop is null");
       stop = List.copyOf(value);
       return this;
     }
 
     /** Sets {@link DecodingOptions#logitBias}: token ids and values from −100 to 100. */
     public Builder logitBias(Map<Integer, Integer> value) {
+      Objects.requireNonNull(value, "logitBias is null");
       logitBias = Collections.unmodifiableMap(new LinkedHashMap<>(value));
       return this;
     }

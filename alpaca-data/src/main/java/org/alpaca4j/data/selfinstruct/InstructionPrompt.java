@@ -41,6 +41,7 @@ public final class InstructionPrompt {
    * @throws DataException if the file cannot be read
    */
   public static InstructionPrompt load(Path file) {
+    Objects.requireNonNull(file, "file is null");
     try {
       return of(Files.readString(file).replace("\r\n", "\n").replace('\r', '\n'));
     } catch (IOException e) {
@@ -50,7 +51,7 @@ public final class InstructionPrompt {
 
   /** Returns a prompt with a text of one's own; a line feed and the examples follow it. */
   public static InstructionPrompt of(String header) {
-    return new InstructionPrompt(Objects.requireNonNull(header, "header"));
+    return new InstructionPrompt(Objects.requireNonNull(header, "header is null"));
   }
 
   /** Returns the text that stands before the examples. */
@@ -66,6 +67,7 @@ public final class InstructionPrompt {
    *     Instruction:"}
    */
   public String encode(List<SeedTask> examples) {
+    Objects.requireNonNull(examples, "examples is null");
     StringBuilder prompt = new StringBuilder(header).append('\n');
     int number = 0;
     for (SeedTask task : examples) {

@@ -1,13 +1,16 @@
 package org.alpaca4j.data.selfinstruct;
 
+import com.google.common.primitives.Ints;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.FinishReason;
 import org.alpaca4j.core.GenerationConfig;
 import org.alpaca4j.core.GenerationResult;
+import org.alpaca4j.core.Tokenizer;
 
 /**
  * A model in this process, which continues all prompts of a round as one batch.
@@ -29,6 +32,7 @@ public final class LocalModel implements InstructionModel {
 
   /** Returns a model with the default options. */
   public static LocalModel of(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     return builder(model).build();
   }
 
@@ -38,6 +42,7 @@ public final class LocalModel implements InstructionModel {
    * @param model stays the caller's, who closes it
    */
   public static Builder builder(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     return new Builder(model);
   }
 
@@ -76,13 +81,15 @@ public final class LocalModel implements InstructionModel {
 
   @Override
   public void complete(List<ModelRequest> requests, Consumer<ModelReply> replies) {
+    Objects.requireNonNull(requests, "requests is null");
+    Objects.requireNonNull(replies, "replies is null");
     if (requests.isEmpty()) {
       return;
     }
     List<int[]> prompts = new ArrayList<>();
     int room = model.config().maxPositionEmbeddings();
     for (ModelRequest request : requests) {
-      int[] ids = model.tokenizer().encodeIds(request.prompt(), true);
+      int[] ids = promptIds(model.tokenizer(), request.prompt());
       room = Math.min(room, model.config().maxPositionEmbeddings() - ids.length);
       if (room < 1) {
         throw new InstructionModelException(
@@ -108,6 +115,12 @@ public final class LocalModel implements InstructionModel {
               result.finishReason() == FinishReason.LENGTH ? "length" : "stop",
               new TokenUsage(prompts.get(i).length, result.ids().length)));
     }
+  }
+
+  /** What seed tasks quote is text, even where it is that of a special token. */
+  static int[] promptIds(Tokenizer tokenizer, String prompt) {
+    return Ints.concat(
+        tokenizer.prefixIds(), tokenizer.encodePromptIds(tokenizer.withoutSpecialTokens(prompt)));
   }
 
   private GenerationConfig config(ModelRequest first, int room) {

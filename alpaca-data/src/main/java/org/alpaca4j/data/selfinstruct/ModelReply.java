@@ -16,7 +16,7 @@ public record ModelReply(
     long request, String text, @Nullable String finishReason, TokenUsage usage) {
   /** Checks that there is a text and a usage. */
   public ModelReply {
-    Objects.requireNonNull(text, "text");
-    Objects.requireNonNull(usage, "usage");
+    Objects.requireNonNull(text, "text is null");
+    Objects.requireNonNull(usage, "usage is null");
   }
 }

@@ -12,7 +12,7 @@ import java.util.Objects;
 public record ModelRequest(long number, String prompt, DecodingOptions decoding) {
   /** Checks that nothing is null. */
   public ModelRequest {
-    Objects.requireNonNull(prompt, "prompt");
-    Objects.requireNonNull(decoding, "decoding");
+    Objects.requireNonNull(prompt, "prompt is null");
+    Objects.requireNonNull(decoding, "decoding is null");
   }
 }

@@ -118,6 +118,8 @@ public final class OpenAiModel implements InstructionModel {
 
   @Override
   public void complete(List<ModelRequest> requests, Consumer<ModelReply> replies) {
+    Objects.requireNonNull(requests, "requests is null");
+    Objects.requireNonNull(replies, "replies is null");
     Semaphore free = new Semaphore(concurrency);
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     List<CompletableFuture<?>> asked = new ArrayList<>();
@@ -234,18 +236,21 @@ public final class OpenAiModel implements InstructionModel {
 
     /** Sets the endpoint, up to the version; default {@code https://api.openai.com/v1}. */
     public Builder baseUrl(URI value) {
+      Objects.requireNonNull(value, "baseUrl is null");
       baseUrl = value;
       return this;
     }
 
     /** Sets the model's name as the endpoint knows it; required. */
     public Builder model(String value) {
+      Objects.requireNonNull(value, "model is null");
       model = value;
       return this;
     }
 
     /** Sets which way to ask; default {@link Api#CHAT}. */
     public Builder api(Api value) {
+      Objects.requireNonNull(value, "api is null");
       api = value;
       return this;
     }
@@ -255,6 +260,7 @@ public final class OpenAiModel implements InstructionModel {
      * OPENAI_API_KEY}. Where it is not set, requests carry no key.
      */
     public Builder apiKeyVariable(String value) {
+      Objects.requireNonNull(value, "apiKeyVariable is null");
       apiKeyVariable = value;
       return this;
     }
@@ -267,6 +273,7 @@ public final class OpenAiModel implements InstructionModel {
 
     /** Sets how long one attempt may take, its body included; default 5 minutes. */
     public Builder timeout(Duration value) {
+      Objects.requireNonNull(value, "timeout is null");
       timeout = value;
       return this;
     }
@@ -282,6 +289,8 @@ public final class OpenAiModel implements InstructionModel {
      * longest one; default 2 seconds and 1 minute.
      */
     public Builder backoff(Duration first, Duration longest) {
+      Objects.requireNonNull(first, "first is null");
+      Objects.requireNonNull(longest, "longest is null");
       firstDelay = first;
       longestDelay = longest;
       return this;

@@ -27,9 +27,9 @@ public record SeedTask(String instruction, String input, String output) {
 
   /** Checks that no field is null. */
   public SeedTask {
-    Objects.requireNonNull(instruction, "instruction");
-    Objects.requireNonNull(input, "input");
-    Objects.requireNonNull(output, "output");
+    Objects.requireNonNull(instruction, "instruction is null");
+    Objects.requireNonNull(input, "input is null");
+    Objects.requireNonNull(output, "output is null");
   }
 
   /**
@@ -39,6 +39,7 @@ public record SeedTask(String instruction, String input, String output) {
    * @throws DataException if the file cannot be read; the message names line and field
    */
   public static List<SeedTask> readJsonl(Path file) {
+    Objects.requireNonNull(file, "file is null");
     String text;
     try {
       text = Files.readString(file);

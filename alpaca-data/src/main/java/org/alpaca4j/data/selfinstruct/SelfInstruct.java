@@ -195,6 +195,7 @@ public final class SelfInstruct {
 
     /** Sets the tasks that examples are drawn from; required. */
     public Builder seedTasks(List<SeedTask> value) {
+      Objects.requireNonNull(value, "seedTasks is null");
       seedTasks = List.copyOf(value);
       return this;
     }
@@ -210,6 +211,7 @@ public final class SelfInstruct {
 
     /** Sets the model that writes; required. It stays the caller's. */
     public Builder model(InstructionModel value) {
+      Objects.requireNonNull(value, "model is null");
       model = value;
       return this;
     }
@@ -218,18 +220,21 @@ public final class SelfInstruct {
      * Sets the folder of {@code regen.json} and {@code replies.jsonl}; made if need be; required.
      */
     public Builder outputDirectory(Path value) {
+      Objects.requireNonNull(value, "outputDirectory is null");
       outputDirectory = value;
       return this;
     }
 
     /** Sets the prompt's text; default: {@link InstructionPrompt#ofDefaults}. */
     public Builder prompt(InstructionPrompt value) {
+      Objects.requireNonNull(value, "prompt is null");
       prompt = value;
       return this;
     }
 
     /** Sets how the model continues a prompt; default: {@link DecodingOptions#ofDefaults}. */
     public Builder decoding(DecodingOptions value) {
+      Objects.requireNonNull(value, "decoding is null");
       decoding = value;
       return this;
     }
@@ -305,6 +310,7 @@ public final class SelfInstruct {
 
     /** Sets what is told of the state after each round; called by the running thread. */
     public Builder listener(Consumer<SelfInstructReport> value) {
+      Objects.requireNonNull(value, "listener is null");
       listener = value;
       return this;
     }

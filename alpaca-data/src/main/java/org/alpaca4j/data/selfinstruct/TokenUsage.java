@@ -1,5 +1,7 @@
 package org.alpaca4j.data.selfinstruct;
 
+import java.util.Objects;
+
 /**
  * What requests cost, in tokens.
  *
@@ -12,6 +14,7 @@ public record TokenUsage(long promptTokens, long completionTokens) {
 
   /** Returns the sum of both. */
   public TokenUsage plus(TokenUsage other) {
+    Objects.requireNonNull(other, "other is null");
     return new TokenUsage(
         promptTokens + other.promptTokens, completionTokens + other.completionTokens);
   }

@@ -2,6 +2,7 @@ package org.alpaca4j.data.similarity;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -28,6 +29,7 @@ public record ContaminationReport(
 
   /** Returns those of the evaluation records that are not contaminated, in their order. */
   public <T> List<T> clean(List<T> evaluation) {
+    Objects.requireNonNull(evaluation, "evaluation is null");
     boolean[] leftOut = new boolean[evaluation.size()];
     contaminated.forEach(duplicate -> leftOut[duplicate.index()] = true);
     return IntStream.range(0, leftOut.length)

@@ -1,6 +1,7 @@
 package org.alpaca4j.data.similarity;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * What a {@link Deduplicator} kept and what it dropped.
@@ -42,6 +43,7 @@ public record Deduplication(
    * @throws IndexOutOfBoundsException if there are fewer records than texts
    */
   public <T> List<T> select(List<T> records) {
+    Objects.requireNonNull(records, "records is null");
     return kept.stream().<T>map(records::get).toList();
   }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ForkJoinPool;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
@@ -69,6 +70,7 @@ public final class Deduplicator {
    *     says otherwise
    */
   public Deduplication deduplicate(List<String> texts) {
+    Objects.requireNonNull(texts, "texts is null");
     List<int[]> tokens = numbers(List.of(seeds, texts));
     TextIndex index = mostSimilar > 0 ? new AllPairsIndex() : new NearDuplicateIndex(threshold);
     tokens.subList(0, seeds.size()).forEach(index::add);
@@ -107,6 +109,8 @@ public final class Deduplicator {
    * @param text gives a record's text
    */
   public <T> Deduplication deduplicate(List<T> records, Function<? super T, String> text) {
+    Objects.requireNonNull(records, "records is null");
+    Objects.requireNonNull(text, "text is null");
     return deduplicate(records.stream().<String>map(text).toList());
   }
 
@@ -118,6 +122,8 @@ public final class Deduplicator {
    * @param evaluation the evaluation texts
    */
   public ContaminationReport contamination(List<String> train, List<String> evaluation) {
+    Objects.requireNonNull(train, "train is null");
+    Objects.requireNonNull(evaluation, "evaluation is null");
     List<int[]> tokens = numbers(List.of(train, evaluation));
     NearDuplicateIndex index = new NearDuplicateIndex(threshold);
     tokens.subList(0, train.size()).forEach(index::add);
@@ -261,6 +267,7 @@ public final class Deduplicator {
      * @param seeds default none
      */
     public Builder seeds(List<String> seeds) {
+      Objects.requireNonNull(seeds, "seeds is null");
       this.seeds = List.copyOf(seeds);
       return this;
     }
@@ -273,6 +280,7 @@ public final class Deduplicator {
      * @param order default the order given
      */
     public Builder order(Comparator<? super String> order) {
+      Objects.requireNonNull(order, "order is null");
       this.order = order;
       return this;
     }
@@ -284,6 +292,7 @@ public final class Deduplicator {
      *     rouge_score's {@link RougeTokens#tokenize} for texts in Latin letters
      */
     public Builder tokenizer(Function<String, List<String>> tokenizer) {
+      Objects.requireNonNull(tokenizer, "tokenizer is null");
       this.tokenizer = tokenizer;
       return this;
     }
@@ -316,6 +325,7 @@ public final class Deduplicator {
      * @param progress default nobody
      */
     public Builder progress(IntConsumer progress) {
+      Objects.requireNonNull(progress, "progress is null");
       this.progress = progress;
       return this;
     }

@@ -1,6 +1,7 @@
 package org.alpaca4j.data.similarity;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * ROUGE-L of two texts (C.-Y. Lin, 2004), with the numbers of Google's rouge_score: based on the
@@ -20,6 +21,8 @@ public record RougeL(double precision, double recall, double fMeasure) {
    * @param prediction the text to score
    */
   public static RougeL of(String target, String prediction) {
+    Objects.requireNonNull(target, "target is null");
+    Objects.requireNonNull(prediction, "prediction is null");
     return of(RougeTokens.tokenize(target), RougeTokens.tokenize(prediction));
   }
 
@@ -30,6 +33,8 @@ public record RougeL(double precision, double recall, double fMeasure) {
    * @param prediction the tokens of the text to score
    */
   public static RougeL of(List<String> target, List<String> prediction) {
+    Objects.requireNonNull(target, "target is null");
+    Objects.requireNonNull(prediction, "prediction is null");
     if (target.isEmpty() || prediction.isEmpty()) {
       return NONE;
     }

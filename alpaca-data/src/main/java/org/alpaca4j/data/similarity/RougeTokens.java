@@ -2,6 +2,7 @@ package org.alpaca4j.data.similarity;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Cuts texts into the tokens that ROUGE compares. All methods are pure and may be called by any
@@ -21,6 +22,7 @@ public final class RougeTokens {
    * @param text any text
    */
   public static List<String> tokenize(String text) {
+    Objects.requireNonNull(text, "text is null");
     List<String> tokens = new ArrayList<>();
     StringBuilder token = new StringBuilder();
     for (int i = 0; i < text.length(); i++) {
@@ -48,6 +50,7 @@ public final class RougeTokens {
    * @param text any text
    */
   public static List<String> tokenizeUnicode(String text) {
+    Objects.requireNonNull(text, "text is null");
     List<String> tokens = new ArrayList<>();
     StringBuilder token = new StringBuilder();
     text.codePoints()
@@ -76,6 +79,7 @@ public final class RougeTokens {
    * @param text any text
    */
   public static List<String> tokenizeFitting(String text) {
+    Objects.requireNonNull(text, "text is null");
     if (text.chars().allMatch(c -> c < 0x80)) {
       return tokenize(text);
     }

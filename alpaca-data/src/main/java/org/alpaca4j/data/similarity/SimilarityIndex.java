@@ -1,6 +1,7 @@
 package org.alpaca4j.data.similarity;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 
 /**
@@ -28,6 +29,7 @@ public final class SimilarityIndex {
    * @param tokenizer gives a text's tokens; must be pure and thread-safe
    */
   public SimilarityIndex(Function<String, List<String>> tokenizer) {
+    Objects.requireNonNull(tokenizer, "tokenizer is null");
     this.tokenizer = tokenizer;
   }
 
@@ -37,6 +39,7 @@ public final class SimilarityIndex {
    * @param text any text; one without tokens has score 0 with everything
    */
   public int add(String text) {
+    Objects.requireNonNull(text, "text is null");
     texts.add(vocabulary.add(tokenizer.apply(text)));
     return texts.size() - 1;
   }
@@ -54,6 +57,7 @@ public final class SimilarityIndex {
    * @throws IllegalArgumentException if {@code topK} is negative
    */
   public Similarities query(String text, int topK) {
+    Objects.requireNonNull(text, "text is null");
     if (topK < 0) {
       throw new IllegalArgumentException("topK must not be negative: " + topK);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.List;
+import org.alpaca4j.data.similarity.RougeTokens;
 import org.junit.jupiter.api.Test;
 
 class GenerationMetricsTest {
@@ -67,5 +68,19 @@ class GenerationMetricsTest {
     assertThat(jieba.segment("北京是中国的首都。 OK\r\n"))
         .containsExactly("北京", "是", "中国", "的", "首都", "。", " ", "OK", "\r\n");
     assertThat(jieba.segment("")).isEmpty();
+  }
+
+  @Test
+  void noticesASegmenterThatDoesNotSeeTheText() {
+    for (String text : List.of("请写一首诗", "напиши стихи", "GPT 是一个语言模型")) {
+      assertThat(GenerationMetrics.leavesMostOut(text, RougeTokens.tokenize(text))).isTrue();
+      assertThat(GenerationMetrics.leavesMostOut(text, RougeTokens.tokenizeFitting(text)))
+          .isFalse();
+      assertThat(new GenerationMetrics(RougeTokens::tokenizeFitting).score(text, text).rouge1())
+          .isEqualTo(100);
+    }
+    for (String text : List.of("", "1 + 1", "a poem, Zoë")) {
+      assertThat(GenerationMetrics.leavesMostOut(text, RougeTokens.tokenize(text))).isFalse();
+    }
   }
 }

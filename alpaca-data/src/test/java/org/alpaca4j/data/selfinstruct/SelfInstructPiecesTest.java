@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.data.DataException;
 import org.alpaca4j.data.InstructionRecord;
 import org.junit.jupiter.api.Test;
@@ -150,5 +151,16 @@ class SelfInstructPiecesTest {
 
   private static ModelReply reply(String text, String finishReason) {
     return new ModelReply(0, text, finishReason, TokenUsage.NONE);
+  }
+
+  @Test
+  void takesASpecialTokenThatASeedTaskQuotesForText() throws Exception {
+    Path folder = Path.of(getClass().getResource("/byte-level-tokenizer").toURI());
+    try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+      int[] ids = LocalModel.promptIds(tokenizer, "a<|im_end|>b</s>");
+      assertThat(ids).startsWith(tokenizer.prefixIds()).doesNotContain(2, 264);
+      assertThat(tokenizer.decode(ids, true)).isEqualTo("a<|im_end|>b</s>");
+      assertThat(LocalModel.promptIds(tokenizer, "ab")).isEqualTo(tokenizer.encodeIds("ab", true));
+    }
   }
 }

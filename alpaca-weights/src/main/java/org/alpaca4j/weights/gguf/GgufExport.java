@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -13,9 +14,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointException;
+import org.alpaca4j.core.Conformance;
+import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.TensorInfo;
 import org.alpaca4j.core.internal.Internals;
@@ -49,6 +53,9 @@ import org.slf4j.LoggerFactory;
 public final class GgufExport {
   private static final Logger LOG = LoggerFactory.getLogger(GgufExport.class);
 
+  /** The key of the conformance file's text. */
+  static final String CONFORMANCE = "alpaca4j.conformance";
+
   private static final List<GgufType> TYPES =
       List.of(GgufType.F32, GgufType.F16, GgufType.BF16, GgufType.Q8_0);
 
@@ -58,6 +65,7 @@ public final class GgufExport {
   private final @Nullable String name;
   private final @Nullable String preTokenizer;
   private final boolean embedTokenizerJson;
+  private final boolean modelfile;
   private final boolean replaceExisting;
   private final int threads;
 
@@ -68,6 +76,7 @@ public final class GgufExport {
     this.name = builder.name;
     this.preTokenizer = builder.preTokenizer;
     this.embedTokenizerJson = builder.embedTokenizerJson;
+    this.modelfile = builder.modelfile;
     this.replaceExisting = builder.replaceExisting;
     this.threads = builder.threads;
   }
@@ -78,6 +87,7 @@ public final class GgufExport {
    * @param folder a checkpoint folder with config.json, weights and tokenizer
    */
   public static Builder builder(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     return new Builder(folder);
   }
 
@@ -89,6 +99,7 @@ public final class GgufExport {
     private @Nullable String name;
     private @Nullable String preTokenizer;
     private boolean embedTokenizerJson = true;
+    private boolean modelfile;
     private boolean replaceExisting;
     private int threads = Runtime.getRuntime().availableProcessors();
 
@@ -101,7 +112,7 @@ public final class GgufExport {
      * rows are not whole blocks of Q8_0 becomes F16.
      */
     public Builder type(GgufType value) {
-      type = Objects.requireNonNull(value);
+      type = Objects.requireNonNull(value, "type is null");
       return this;
     }
 
@@ -110,13 +121,13 @@ public final class GgufExport {
      * default: {@link #type} alone decides.
      */
     public Builder quantise(GgufQuantisation value) {
-      quantisation = Objects.requireNonNull(value);
+      quantisation = Objects.requireNonNull(value, "quantise is null");
       return this;
     }
 
     /** Sets the model's name ({@code general.name}); default the folder's name. */
     public Builder name(String value) {
-      name = Objects.requireNonNull(value);
+      name = Objects.requireNonNull(value, "name is null");
       return this;
     }
 
@@ -126,7 +137,7 @@ public final class GgufExport {
      * that is not recognised is refused.
      */
     public Builder preTokenizer(String value) {
-      preTokenizer = Objects.requireNonNull(value);
+      preTokenizer = Objects.requireNonNull(value, "preTokenizer is null");
       return this;
     }
 
@@ -137,6 +148,17 @@ public final class GgufExport {
      */
     public Builder embedTokenizerJson(boolean value) {
       embedTokenizerJson = value;
+      return this;
+    }
+
+    /**
+     * Sets whether an Ollama {@code Modelfile} is written beside the file, for {@code ollama create
+     * NAME} in that folder: with the template that renders what the model's chat or prompt template
+     * does, its end tokens and stop strings, and its options of generation. Where no such template
+     * is known, a comment says so and it is left out. Default false.
+     */
+    public Builder modelfile(boolean value) {
+      modelfile = value;
       return this;
     }
 
@@ -180,7 +202,8 @@ public final class GgufExport {
   }
 
   /**
-   * Writes the file, whole or not at all.
+   * Writes the file, whole or not at all. The folder's conformance file, if it has one, goes into
+   * its metadata ({@code alpaca4j.conformance}).
    *
    * @param target the file to make; missing parent folders are made too
    * @throws CheckpointException if the folder is incomplete or malformed, the target exists and may
@@ -189,6 +212,13 @@ public final class GgufExport {
    * @throws org.alpaca4j.core.TokenizerException if the tokenizer cannot be read
    */
   public void write(Path target) {
+    Objects.requireNonNull(target, "target is null");
+    if (modelfile && !replaceExisting && Files.exists(OllamaModelfile.beside(target))) {
+      throw new CheckpointException(
+          OllamaModelfile.beside(target)
+              + " is there already; set replaceExisting(true), choose another folder, or leave"
+              + " modelfile(true) out");
+    }
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       ModelConfig config = checkpoint.config();
       Internals.requireLoadable(config);
@@ -219,6 +249,9 @@ public final class GgufExport {
                   write(values, out);
                 }
               });
+    }
+    if (modelfile) {
+      OllamaModelfile.write(folder, target);
     }
   }
 
@@ -290,7 +323,21 @@ public final class GgufExport {
     metadata.putAll(hyperparameters);
     metadata.putAll(
         new GgufTokenizerExport(folder, config, preTokenizer, embedTokenizerJson).write());
+    conformance().ifPresent(json -> metadata.put(CONFORMANCE, GgufValue.of(json)));
     return metadata;
+  }
+
+  private Optional<String> conformance() {
+    try {
+      if (quantisation != null) {
+        return Conformance.forWeights(folder, quantisation.name());
+      }
+      return Conformance.forWeights(
+          folder, type == null ? null : type.dtype().map(DType::torchName).orElse(type.name()));
+    } catch (CheckpointException e) {
+      LOG.warn("left out of the file: {}", e.getMessage());
+      return Optional.empty();
+    }
   }
 
   /** Returns such as 135M or 1.2B, two digits at least. */

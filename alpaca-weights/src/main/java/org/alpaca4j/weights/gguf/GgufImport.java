@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.alpaca4j.core.CheckpointException;
 import org.alpaca4j.core.CheckpointWriter;
+import org.alpaca4j.core.Conformance;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Imports a GGUF file as a Hugging Face checkpoint folder: config.json, safetensors, tokenizer with
- * chat templates, generation_config.json.
+ * chat templates, generation_config.json, and the conformance file that the GGUF file carries.
  *
  * <pre>{@code
  * GgufImport.builder(Path.of("SmolLM2-135M.gguf")).dtype(DType.BF16).build().write(Path.of("smol"));
@@ -66,6 +67,7 @@ public final class GgufImport {
    * @param file a GGUF file, version 2 or 3, little-endian
    */
   public static Builder builder(Path file) {
+    Objects.requireNonNull(file, "file is null");
     return new Builder(file);
   }
 
@@ -87,7 +89,7 @@ public final class GgufImport {
      * all have one such type; else F32, which holds what quantised weights stand for exactly.
      */
     public Builder dtype(DType value) {
-      dtype = Objects.requireNonNull(value);
+      dtype = Objects.requireNonNull(value, "dtype is null");
       return this;
     }
 
@@ -96,7 +98,7 @@ public final class GgufImport {
      * {@code tokenizer.ggml.pre} is missing or unknown.
      */
     public Builder preTokenizer(String value) {
-      preTokenizer = Objects.requireNonNull(value);
+      preTokenizer = Objects.requireNonNull(value, "preTokenizer is null");
       return this;
     }
 
@@ -147,6 +149,7 @@ public final class GgufImport {
    *     or does not know such a tokenizer
    */
   public void write(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     try (GgufFile gguf = GgufFile.open(file)) {
       ModelConfig read = GgufHyperparameters.read(gguf);
       List<GgufLayout.Entry> layout = GgufLayout.of(read);
@@ -168,6 +171,9 @@ public final class GgufImport {
               .files(
                   staged ->
                       tokenizer.write(staged, tokenizerJson, complete.maxPositionEmbeddings()));
+      gguf.metadata()
+          .string(GgufExport.CONFORMANCE)
+          .ifPresent(json -> writer.file(Conformance.FILE_NAME, json));
       Map<String, TensorCopy> copies = new HashMap<>();
       for (GgufLayout.Entry entry : layout) {
         for (FileTensor file : entry.files()) {

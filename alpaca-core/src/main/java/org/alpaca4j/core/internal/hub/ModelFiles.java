@@ -23,6 +23,7 @@ final class ModelFiles {
   private static final Set<String> TOKENIZER =
       Set.of(
           "added_tokens.json",
+          "alpaca4j_conformance.json",
           "chat_template.jinja",
           "chat_template.json",
           "config.json",

@@ -573,16 +573,18 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Returns {@link #losses} and the gradient of {@code scale} times their sum with respect to the
-   * last layer's output; writes the head's gradients. Where head and embedding are tied, the head
-   * part of the shared matrix's gradient is written to the embedding's.
+   * Returns {@link #losses} and the gradient of the sum of {@code scales} times them with respect
+   * to the last layer's output; writes the head's gradients. Where head and embedding are tied, the
+   * head part of the shared matrix's gradient is written to the embedding's.
+   *
+   * @param scales fp32 [n, 1]
    */
   public NDList headBackward(
       NDManager scope,
       NDArray x,
       NDArray rows,
       NDArray targets,
-      double scale,
+      NDArray scales,
       NDArray logits,
       UnitTensors embedding,
       UnitTensors head,
@@ -593,13 +595,7 @@ public final class Decoder implements AutoCloseable {
     NDArray[] gradients =
         with(matrixArguments(embeddingGradient, headGradient), normArguments(headGradient));
     NDArray[] others = {
-      x,
-      rows,
-      targets,
-      scope.create((float) scale),
-      accumulate ? one : zero,
-      mode(head.activations(), false),
-      logits
+      x, rows, targets, scales, accumulate ? one : zero, mode(head.activations(), false), logits
     };
     return program()
         .call(scope, "head_backward", (Object[]) with(with(gradients, weights), others));

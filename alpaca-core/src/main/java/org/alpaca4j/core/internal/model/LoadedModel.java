@@ -393,6 +393,31 @@ public final class LoadedModel implements AutoCloseable {
     return x;
   }
 
+  /**
+   * Returns the fp32 logits [outputs, vocabulary] of packed examples, as they would be with all
+   * weights rounded to a dtype. Takes memory for one unit in that dtype at a time, or for none if
+   * the weights are of it.
+   */
+  public NDArray logitsAsStored(NDManager scope, PackedInput input, DType stored) {
+    try (UnitTensors embedding = rounded(embedding(), stored)) {
+      NDArray x = decoder.embed(scope, input, embedding, activations);
+      for (int i = 0; i < decoder.layers(); i++) {
+        try (UnitTensors layer = rounded(layer(i), stored)) {
+          NDArray next = decoder.layer(scope, i, x, input, layer, true);
+          x.close();
+          x = next;
+        }
+      }
+      try (UnitTensors head = rounded(head(), stored)) {
+        return decoder.logits(scope, decoder.finalHidden(scope, x, head), embedding, head);
+      }
+    }
+  }
+
+  private UnitTensors rounded(UnitTensors unit, DType stored) {
+    return UnitTensors.rounded(manager, unit, stored);
+  }
+
   @Override
   public void close() {
     manager.close();

@@ -17,6 +17,7 @@ public final class ModelUse {
   private final Map<Thread, Integer> readers = new HashMap<>();
   private @Nullable Thread trainer;
   private volatile boolean closing;
+  private volatile boolean changed;
   private boolean freed;
 
   /** One use of the model, by the thread that began it. */
@@ -83,6 +84,7 @@ public final class ModelUse {
     }
     Thread thread = Thread.currentThread();
     trainer = thread;
+    changed = true;
     return this::trained;
   }
 
@@ -114,6 +116,11 @@ public final class ModelUse {
       throw new IllegalStateException(
           "the model of " + name + " is closed: load it again, or close it later");
     }
+  }
+
+  /** Returns whether a training was begun: the weights may no longer be those that were loaded. */
+  public boolean isChanged() {
+    return changed;
   }
 
   /** Returns whether the model is to be closed: what reads it for long has to end. */

@@ -137,6 +137,24 @@ public final class UnitTensors implements AutoCloseable {
         : empty(parent, weights.layout, dtype, dtype);
   }
 
+  /**
+   * Returns a unit's values rounded to a dtype: matrices of that dtype, vectors of the dtype that
+   * they had. Matrices that are of it already stay where they are.
+   */
+  static UnitTensors rounded(NDManager parent, UnitTensors unit, DType dtype) {
+    DType vectors = unit.vectors;
+    UnitTensors rounded =
+        unit.matrices == dtype
+            ? over(parent, unit.layout, unit.flats[UnitLayout.DECAYED], dtype, vectors)
+            : empty(parent, unit.layout, dtype, vectors);
+    rounded.copyFrom(unit);
+    try (NDManager step = parent.newSubManager()) {
+      NDArray plain = rounded.flats[UnitLayout.PLAIN];
+      Tensors.copy(plain, Tensors.cast(step, plain, dtype));
+    }
+    return rounded;
+  }
+
   private static UnitTensors over(
       NDManager parent, UnitLayout layout, NDArray room, DType matrices, DType vectors) {
     NDManager manager = parent.newSubManager();

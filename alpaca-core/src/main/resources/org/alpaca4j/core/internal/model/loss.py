@@ -2,10 +2,11 @@
 
 
 # methods
-  def chunk_losses(self, h: Tensor, targets: Tensor, scale: float, matrix: Tensor, inverse: Tensor, bias: Tensor, mode: int, logits: Tensor, along: Tensor) -> Tensor:
-    """-log p of the targets [n, 1], fp32. If `scale` is not 0, the logits [n, vocabulary], of h's dtype, become the
-    gradient of `scale` * the sum of that, with respect to the products; and `along` [vocabulary] grows by the sum of
-    gradient times product, for normalised rows. A few rows at once in fp32, so that they stay in the processor's cache.
+  def chunk_losses(self, h: Tensor, targets: Tensor, scales: Tensor, matrix: Tensor, inverse: Tensor, bias: Tensor, mode: int, logits: Tensor, along: Tensor) -> Tensor:
+    """-log p of the targets [n, 1], fp32. If there are `scales` [n, 1], the logits [n, vocabulary], of h's dtype, become
+    the gradient of the sum of `scales` * that, with respect to the products; and `along` [vocabulary] grows by the sum
+    of gradient times product, for normalised rows. A few rows at once in fp32, so that they stay in the processor's
+    cache.
 
     The sum of exponentials is taken by an ordinary (pairwise) sum: PyTorch's own fp32 softmax on the CPU adds them
     up one after the other, which leaves the loss 8e-6 low for large vocabularies."""
@@ -27,8 +28,9 @@
       largest = y.amax([1], keepdim=True)
       total = y.sub_(largest).exp_().sum([1], keepdim=True)
       losses[start:end].copy_(largest + total.log() - target)
-      if scale != 0.0:
-        y.mul_(scale / total).scatter_add_(1, at, torch.full_like(target, -scale))
+      if scales.numel() > 0:
+        scale = scales[start:end].to(wide)
+        y.mul_(total.reciprocal() * scale).scatter_add_(1, at, -scale)
         if self.logit_softcap > 0.0:
           y.mul_(slope)
         if self.multiplier != 1.0:
@@ -50,12 +52,12 @@
     for start in range(0, h.size(0), logits_buffer.size(0)):
       end = min(start + logits_buffer.size(0), h.size(0))
       losses[start:end].copy_(self.chunk_losses(
-          h[start:end], targets[start:end], 0.0, matrix, inverse, bias, int(mode), logits_buffer[:end - start], inverse[:0]))
+          h[start:end], targets[start:end], inverse[:0], matrix, inverse, bias, int(mode), logits_buffer[:end - start], inverse[:0]))
     return losses.squeeze(1)
 
-  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scale: Tensor, beta: Tensor, mode: Tensor, logits_buffer: Tensor, norm: Tensor, norm_bias: Tensor, projection: Tensor, matrix: Tensor, bias: Tensor, dnorm: Tensor, dnorm_bias: Tensor, dprojection: Tensor, dmatrix: Tensor, dbias: Tensor) -> Tuple[Tensor, Tensor]:
-    """Losses [n] at the supervised rows, and the gradient of `scale` * their sum with respect to x; the weights'
-    gradients go into those given. `logits_buffer` is as for head_loss."""
+  def head_backward(self, x: Tensor, rows: Tensor, targets: Tensor, scales: Tensor, beta: Tensor, mode: Tensor, logits_buffer: Tensor, norm: Tensor, norm_bias: Tensor, projection: Tensor, matrix: Tensor, bias: Tensor, dnorm: Tensor, dnorm_bias: Tensor, dprojection: Tensor, dmatrix: Tensor, dbias: Tensor) -> Tuple[Tensor, Tensor]:
+    """Losses [n] at the supervised rows, and the gradient of the sum of `scales` [n, 1] * them with respect to x; the
+    weights' gradients go into those given. `logits_buffer` is as for head_loss."""
     torch.set_grad_enabled(False)
     factor, how = float(beta), int(mode)
     xs = x.index_select(0, rows)
@@ -81,7 +83,7 @@
       end = min(start + logits_buffer.size(0), h.size(0))
       logits = logits_buffer[:end - start]
       losses[start:end].copy_(self.chunk_losses(
-          h[start:end], targets[start:end], float(scale), matrix, inverse, bias, how, logits, along))
+          h[start:end], targets[start:end], scales[start:end], matrix, inverse, bias, how, logits, along))
       __torch__.linear_backward(logits, matrix, how, dh[start:end])
       __torch__.add_weight_gradient(dmatrix, logits, h[start:end], how, b)
       if bias.numel() > 0:

@@ -282,7 +282,7 @@ class DecoderTest {
               normal(20 * 8, 1, 1, DType.F32, 20, 8),
               scope.arange(3, 19).toType(DataType.INT64, false),
               targets.reshape(16, 1),
-              1,
+              scope.arange(1f, 17f).reshape(16, 1),
               scope.create(new Shape(chunk, decoder.logitsWidth())),
               weights,
               weights,

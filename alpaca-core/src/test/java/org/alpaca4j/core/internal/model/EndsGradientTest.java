@@ -20,6 +20,7 @@ import java.util.function.Consumer;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.alpaca4j.core.internal.model.DecoderDescription.Embedding;
 import org.alpaca4j.core.internal.model.DecoderDescription.Head;
@@ -45,6 +46,9 @@ class EndsGradientTest {
 
   /** Two examples share a token; not every token's output is read. */
   private static final long[] ROWS = {2, 0, 6, 2, 5};
+
+  /** What each of their losses is multiplied with. */
+  private static final float[] SCALES = {0.75f, 0.75f, 0, 2.5f, 0.01f};
 
   private static final Map<String, Consumer<RandomDecoder>> EMBEDDINGS = new LinkedHashMap<>();
   private static final Map<String, Consumer<RandomDecoder>> HEADS = new LinkedHashMap<>();
@@ -291,8 +295,6 @@ class EndsGradientTest {
     NDArray mode = scope.create(new long[] {0});
     double[] x = LayerProbe.normal(random, TOKENS * decoder.hidden, 0, 1);
     Shape shape = new Shape(TOKENS, decoder.hidden);
-    float scale = 0.75f;
-
     BiFunction<Weights, double[], double[]> losses =
         (w, input) -> {
           try (NDManager step = scope.newSubManager()) {
@@ -310,7 +312,7 @@ class EndsGradientTest {
               scope.create(x, shape),
               rows,
               targets,
-              scope.create(scale),
+              scope.create(SCALES, new Shape(SCALES.length, 1)),
               scope.create(beta),
               mode,
               scope.full(new Shape(chunk, decoder.vocab), Float.NaN, DataType.FLOAT64)
@@ -327,16 +329,20 @@ class EndsGradientTest {
           };
 
       Gradients once = backward.apply(weights.full(Double.NaN), 0f);
-      checkDifferences(name, weights, w -> scale * Arrays.stream(losses.apply(w, x)).sum(), once);
+      checkDifferences(name, weights, w -> scaled(losses.apply(w, x)), once);
       double[] direction = LayerProbe.normal(random, x.length, 0, 1);
       checkDirection(
           name + ": x",
-          t -> scale * Arrays.stream(losses.apply(weights, moved(x, direction, t))).sum(),
+          t -> scaled(losses.apply(weights, moved(x, direction, t))),
           once.x(),
           direction);
       checkSums(weights, once, before -> backward.apply(before, 1f));
       checkFrozen(weights, once, before -> backward.apply(before, 0f));
     }
+  }
+
+  private static double scaled(double[] losses) {
+    return IntStream.range(0, SCALES.length).mapToDouble(i -> SCALES[i] * losses[i]).sum();
   }
 
   private static double[] moved(double[] from, double[] direction, double step) {

@@ -110,7 +110,7 @@ class ModelParityIT {
               scope.create(
                   LongStream.of(rows.supervised).map(row -> input.tokenOf()[(int) row]).toArray()),
               scope.create(rows.targets).reshape(-1, 1),
-              1.0 / rows.targets.length,
+              scope.full(new Shape(rows.targets.length, 1), 1f / rows.targets.length),
               scope.create(new Shape(7, decoder.logitsWidth())),
               model.embedding(),
               model.head(),
