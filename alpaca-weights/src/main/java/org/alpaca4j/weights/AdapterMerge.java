@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Tensors are read, changed and written piece by piece: beside a few pieces, only the adapters
  * are in memory, in fp32. Sums are fp32, rounded once to the type they are stored in. The target
- * appears whole or not at all. The tokenizer, the chat template or prompt template and the end
- * tokens that the last adapter's folder has are taken from there; all else is the base's.
+ * appears whole or not at all. The chat template or prompt template and the generation's options
+ * that the last adapter's folder has are taken from there; all else is the base's.
  *
  * <p>Immutable; one merge may be used repeatedly.
  */
@@ -46,10 +46,6 @@ public final class AdapterMerge {
           PromptTemplate.FILE_NAME,
           "chat_template.jinja",
           "chat_template.json",
-          "tokenizer.json",
-          "tokenizer_config.json",
-          "special_tokens_map.json",
-          "added_tokens.json",
           GenerationConfig.FILE_NAME);
 
   private final Path base;

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -125,7 +126,7 @@ final class LoraDelta implements TensorTransform {
               + ", "
               + product.in()
               + "], but the model's is "
-              + java.util.Arrays.toString(shape)
+              + Arrays.toString(shape)
               + "; merge it into the model that it was trained on");
     }
     products.computeIfAbsent(weight, key -> new ArrayList<>()).add(product);

@@ -193,8 +193,14 @@ public final class AlpacaTrain implements Callable<Integer> {
     return ExampleCommand.DONE;
   }
 
-  /** As train.py: special tokens that the tokenizer lacks are added, and embeddings grow to it. */
+  /**
+   * As train.py: special tokens that the tokenizer lacks are added, and embeddings grow to it. Not
+   * for an adapter, which has no embeddings.
+   */
   private CausalLm load() {
+    if (training.trainsAdapter()) {
+      return CausalLm.builder(training.model()).device(training.device()).load();
+    }
     try (Tokenizer tokenizer = Tokenizer.load(training.model())) {
       return CausalLm.builder(training.model())
           .device(training.device())

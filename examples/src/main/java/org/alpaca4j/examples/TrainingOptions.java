@@ -137,6 +137,8 @@ final class TrainingOptions {
 
   @Mixin private DeviceOptions device;
 
+  @Mixin private AdapterOptions adapter;
+
   Path model() {
     return model;
   }
@@ -157,6 +159,11 @@ final class TrainingOptions {
   /** Returns the option that says what to evaluate on, if there is one. */
   @Nullable String evalOption() {
     return evalData != null ? "--eval_data_path" : evalRatio != null ? "--eval_ratio" : null;
+  }
+
+  /** Returns whether an adapter is trained, and not the model's own weights. */
+  boolean trainsAdapter() {
+    return adapter.adapter().isPresent();
   }
 
   /** Refuses two sources of what to evaluate on. */
@@ -232,6 +239,7 @@ final class TrainingOptions {
   /** Trains, saves, and logs each step if that is asked for. */
   void train(SftTrainer.Builder trainer) {
     trainer.outputDirectory(output).replaceExisting(overwriteOutput);
+    adapter.adapter().ifPresent(trainer::adapter);
     if (logFile == null) {
       trainer.build().train();
       return;
