@@ -60,6 +60,10 @@ class LoraConfigTest {
     assertThat(config.targets(QUERY)).isFalse();
     assertThat(config.targets("model.layers.1.self_attn.q_proj")).isTrue();
     assertThat(config.targets("model.q_proj")).isFalse();
+    LoraConfig named =
+        LoraConfig.builder().layersToTransform(List.of(11)).layersPattern(List.of("h")).build();
+    assertThat(named.targets(QUERY)).isFalse();
+    assertThat(named.targets("transformer.h.11.attn.c_attn")).isTrue();
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.DType;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.PromptTemplate;
@@ -36,6 +37,7 @@ class OptionTraceTest {
 
   private static final Map<String, UnaryOperator<SftConfig.Builder>> CONFIG = new TreeMap<>();
   private static final Map<String, UnaryOperator<SftTrainer.Builder>> TRAINER = new TreeMap<>();
+  private static final Map<String, UnaryOperator<LoraConfig.Builder>> LORA = new TreeMap<>();
 
   static {
     CONFIG.put("epochs", b -> b.epochs(1.5));
@@ -63,7 +65,24 @@ class OptionTraceTest {
     TRAINER.put("dataset", b -> b.dataset(RandomModel.examples(5)));
     TRAINER.put("saveDtype", b -> b.saveDtype(DType.BF16));
     TRAINER.put("conformancePrompts", b -> b.conformancePrompts(0));
+    TRAINER.put("adapter", b -> b.adapter(lora().build()));
     TRAINER.put("promptForm", b -> b.promptForm(PromptTemplate.ALPACA));
+    LORA.put("r", b -> b.r(3));
+    LORA.put("alpha", b -> b.alpha(3));
+    LORA.put("dropout", b -> b.dropout(0.3));
+    LORA.put("targetModules", b -> b.targetModules("o_proj"));
+    LORA.put("targetPattern", b -> b.targetPattern(".*\\.o_proj"));
+    LORA.put("excludeModules", b -> b.excludeModules(List.of("v_proj")));
+    LORA.put("excludePattern", b -> b.excludePattern(".*\\.v_proj"));
+    LORA.put("layersToTransform", b -> b.layersToTransform(List.of(1)));
+    LORA.put("rankPattern", b -> b.rankPattern(Map.of("v_proj", 2)));
+    LORA.put("alphaPattern", b -> b.alphaPattern(Map.of("v_proj", 2.0)));
+    LORA.put("useRslora", b -> b.useRslora(true));
+    LORA.put("init", b -> b.init(LoraConfig.Init.GAUSSIAN));
+  }
+
+  private static LoraConfig.Builder lora() {
+    return LoraConfig.builder().r(4).alpha(8).targetModules("q_proj", "v_proj");
   }
 
   /** Tested by what they need to be set at all, or refuse: see {@link MisuseTest}. */
@@ -80,6 +99,9 @@ class OptionTraceTest {
   void everyOptionIsLookedAt() {
     assertThat(setters(SftConfig.Builder.class)).isEqualTo(union(CONFIG.keySet(), SAME_RESULTS));
     assertThat(setters(SftTrainer.Builder.class)).isEqualTo(union(TRAINER.keySet(), ELSEWHERE));
+    // what stands before a layer's index matters only where there are two such places
+    assertThat(setters(LoraConfig.Builder.class))
+        .isEqualTo(union(LORA.keySet(), Set.of("layersPattern")));
   }
 
   private static Set<String> setters(Class<?> builder) {
@@ -126,7 +148,19 @@ class OptionTraceTest {
                         () ->
                             assertThat(trace(false, option.getValue()))
                                 .isNotEqualTo(trace(false, b -> b))));
-    return Stream.concat(ofConfig, ofTrainer);
+    Stream<DynamicTest> ofAdapter =
+        LORA.entrySet().stream()
+            .map(
+                option ->
+                    DynamicTest.dynamicTest(
+                        "adapter " + option.getKey(),
+                        () ->
+                            assertThat(
+                                    trace(
+                                        false,
+                                        b -> b.adapter(option.getValue().apply(lora()).build())))
+                                .isNotEqualTo(trace(false, b -> b.adapter(lora().build())))));
+    return Stream.of(ofConfig, ofTrainer, ofAdapter).flatMap(tests -> tests);
   }
 
   /** Losses, rates, evaluations, saved files and the weights' digest of a run. */

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.alpaca4j.core.CausalLm;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.Precision;
 import org.alpaca4j.core.Tokenizer;
 import org.alpaca4j.core.internal.Internals;
@@ -33,8 +34,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * Full fine-tuning as train.py configures it, on the first records of a file in their order: tokens
- * per second, peak memory, the time of the matrix products alone, and where the rest goes.
+ * Full fine-tuning as train.py configures it, or that of an adapter, on the first records of a file
+ * in their order: tokens per second, peak memory; and for all weights, the time of the matrix
+ * products alone, and where the rest goes.
  */
 @Command(name = "TrainingStep", mixinStandardHelpOptions = true)
 @SuppressWarnings("NullAway.Init") // picocli sets what is required
@@ -60,6 +62,18 @@ public final class TrainingStep implements Callable<Integer> {
   @Option(names = "--threads", description = "default: ${DEFAULT-VALUE}")
   private int threads = 2;
 
+  @Option(names = "--lora-rank", description = "train an adapter (default: 0, all weights)")
+  private int loraRank;
+
+  @Option(
+      names = "--lora-targets",
+      split = ",",
+      description = "modules with an adapter (default: all linear ones)")
+  private List<String> loraTargets = List.of();
+
+  @Option(names = "--weights", description = "what weights are held in: fp32 or bf16 (fp32)")
+  private Format weights = Format.FP32;
+
   TrainingStep() {}
 
   /** Measures and prints the report. */
@@ -74,6 +88,7 @@ public final class TrainingStep implements Callable<Integer> {
         CausalLm lm =
             CausalLm.builder(model)
                 .tokenizer(tokenizer.withMissingSpecialTokens().tokenizer())
+                .weights(weights.precision)
                 .load()) {
       measure(lm);
     }
@@ -85,13 +100,12 @@ public final class TrainingStep implements Callable<Integer> {
     Clock clock = new Clock(steps);
     TorchProgram.observe(clock);
     clock.begin();
-    SftTrainer.builder()
-        .model(lm)
-        .dataset(dataset)
-        .config(config())
-        .listener(clock)
-        .build()
-        .train();
+    SftTrainer.Builder trainer =
+        SftTrainer.builder().model(lm).dataset(dataset).config(config()).listener(clock);
+    if (loraRank > 0) {
+      trainer.adapter(adapter());
+    }
+    trainer.build().train();
     TorchProgram.observe(null);
     double peak = Measuring.peakMegabytes();
     Measuring.progress("measuring the matrix products and attention of the same steps");
@@ -101,6 +115,9 @@ public final class TrainingStep implements Callable<Integer> {
     report.put("model", lm.folder().getFileName().toString());
     report.put("precision", precision.toString());
     report.put("gemm_backend_fp32", GemmBackend.choice().toString());
+    report.put("weights", weights.toString());
+    report.put("lora_rank", loraRank);
+    report.put("lora_targets", loraTargets);
     report.put("threads", threads);
     report.put("batch", batch);
     report.put("max_length", maxLength);
@@ -114,8 +131,18 @@ public final class TrainingStep implements Callable<Integer> {
         clock.steps.stream().map(s -> List.of(s.supervisedTokens(), s.tokens())).toList());
     report.put("losses", clock.steps.stream().map(TrainingListener.Step::loss).toList());
     report.put("peak_rss_mb", Measuring.round(peak, 1));
-    addParts(report, lm, dataset, clock);
+    if (loraRank == 0) {
+      addParts(report, lm, dataset, clock); // the floor is that of all gradients
+    }
     Measuring.emit(report);
+  }
+
+  private LoraConfig adapter() {
+    LoraConfig.Builder config = LoraConfig.builder().r(loraRank).alpha(2.0 * loraRank);
+    if (!loraTargets.isEmpty()) {
+      config.targetModules(loraTargets);
+    }
+    return config.build();
   }
 
   private SupervisedDataset dataset(CausalLm lm) {
