@@ -70,8 +70,9 @@ def experts_backward(dy: Tensor, h: Tensor, p: Tensor, chosen: Tensor, balance: 
         of_in, of_out = __torch__.part_of(dw_in, e * wide, (e + 1) * wide), __torch__.part_of(dw_out, e * hidden, (e + 1) * hidden)
         if end > start:
             part, d = gate_up[start:end], drows[start:end]
-            activated = torch.empty([end - start, width], dtype=h.dtype, device=h.device)
-            m = __torch__.gated_again(part, activation, activated, torch.empty_like(activated))
+            room = torch.empty([end - start, width], dtype=h.dtype, device=h.device)
+            activated = __torch__.activated_gate(part, activation, room)
+            m = __torch__.times_up(activated, part, torch.empty_like(activated))
             dm = __torch__.linear_backward(d, w_out[e * hidden:(e + 1) * hidden], mode, torch.empty_like(activated))
             dweights[start:end].copy_((dm.to(p.dtype) * m).sum([1]))
             __torch__.add_weight_gradient(of_out, d * sorted[start:end], m, mode, beta)

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.internal.model.DecoderDescription.Attention;
 import org.alpaca4j.core.internal.model.DecoderDescription.Positions;
 import org.junit.jupiter.api.AfterAll;
@@ -42,6 +43,7 @@ class LayerGradientTest {
     LayerProbe probe() {
       LayerProbe probe = PROBES.computeIfAbsent(name, n -> new LayerProbe(decoder, layer));
       probe.garbage = Double.NaN;
+      probe.dropoutSeed = decoder.isAdapted() ? 11 : -1;
       return probe.with(context ? LayerProbe.CONTEXTS : LayerProbe.TREE, DataType.FLOAT64);
     }
 
@@ -80,8 +82,21 @@ class LayerGradientTest {
     return cases.stream();
   }
 
+  /** Layers with adapters of all their linear modules, and with dropout. */
+  static Stream<Case> adapted() {
+    LoraConfig config = LoraConfig.builder().r(3).alpha(5).dropout(0.3).build();
+    return Stream.of("llama", "gpt2", "falcon", "gemma2", "qwen2_moe", "chatglm")
+        .map(
+            name -> {
+              DecoderDescription decoder = SmallDecoders.all().get(name);
+              boolean context = !(decoder.positions() instanceof Positions.Sequential);
+              DecoderDescription with = LoraTargets.adapt(decoder, config);
+              return new Case(name + " with adapters", with, 0, context);
+            });
+  }
+
   static Stream<Case> all() {
-    return Stream.concat(cases(), families());
+    return Stream.of(cases(), families(), adapted()).flatMap(cases -> cases);
   }
 
   @ParameterizedTest
@@ -103,6 +118,9 @@ class LayerGradientTest {
     List<double[]> values = new ArrayList<>(List.of(numbers.x));
     List<double[]> slopes = new ArrayList<>(List.of(gradients.x()));
     for (int i = 0; i < numbers.weights.size(); i++) {
+      if (probe.isFrozen(i)) {
+        continue;
+      }
       names.add(probe.layout.arguments().get(i).name());
       values.add(numbers.weights.get(i));
       slopes.add(gradients.weights().get(i));
@@ -276,6 +294,7 @@ class LayerGradientTest {
     LayerProbe probe = layer.probe();
     long context = layer.context() ? 4 : 0;
     probe.with(new long[][] {{11, -1, context}}, DataType.FLOAT32);
+    probe.dropoutSeed = -1;
     LayerProbe.Numbers numbers = probe.random(10);
     double[] output = probe.output(numbers);
     int width = output.length / 11;

@@ -61,6 +61,9 @@ final class LayerProbe implements AutoCloseable {
   private NDArray[] sin;
   private NDArray bias;
 
+  /** Of dropout; -1: there is none. */
+  long dropoutSeed = -1;
+
   /** What the slabs hold before they are used. */
   double garbage = Double.NaN;
 
@@ -195,7 +198,7 @@ final class LayerProbe implements AutoCloseable {
     for (UnitLayout.Argument argument : layout.arguments()) {
       int elements =
           (int) argument.shape().stream().mapToLong(Long::longValue).reduce(1, (a, b) -> a * b);
-      boolean matrix = argument.flat() == UnitLayout.DECAYED;
+      boolean matrix = argument.flat() != UnitLayout.PLAIN;
       double mean = argument.name().endsWith("norm_weight") ? 1 : 0;
       double deviation = matrix ? 1 / Math.sqrt(argument.shape().get(1)) : 0.3;
       numbers.weights.add(normal(random, elements, mean, deviation));
@@ -239,7 +242,8 @@ final class LayerProbe implements AutoCloseable {
       scope.create(flat, new Shape(segments.length, 3)),
       scope.create(Arrays.stream(chosen).asLongStream().toArray()),
       scope.create(new int[0]),
-      bias
+      bias,
+      PackedInput.seed(scope, dropoutSeed)
     };
   }
 
@@ -304,13 +308,19 @@ final class LayerProbe implements AutoCloseable {
     return sum;
   }
 
-  /** Gradients of all weights, into memory full of garbage. */
+  /** Whether a weight is never trained: a matrix beside adapters. */
+  boolean isFrozen(int argument) {
+    return description.isAdapted()
+        && layout.arguments().get(argument).flat() == UnitLayout.DECAYED;
+  }
+
+  /** Gradients of all trained weights, into memory full of garbage. */
   Gradients backward(Numbers numbers, boolean recompute, int... chosen) {
-    List<double[]> before = new ArrayList<>();
-    for (double[] weight : numbers.weights) {
-      double[] values = new double[weight.length];
+    List<double @Nullable []> before = new ArrayList<>();
+    for (int i = 0; i < numbers.weights.size(); i++) {
+      double[] values = new double[numbers.weights.get(i).length];
       Arrays.fill(values, garbage);
-      before.add(values);
+      before.add(isFrozen(i) ? null : values);
     }
     return backward(numbers, before, 0, recompute, chosen);
   }

@@ -15,14 +15,14 @@ class TrainedParametersTest {
   private static final int VECTORS = UnitLayout.PLAIN;
 
   private static final UnitLayout EMBEDDING =
-      new UnitLayout.Builder("embedding").add("tokens", Weight.of("tokens", 7, 4), UnitLayout.DECAYED).build();
+      new UnitLayout.Builder("embedding").add("tokens", Weight.of("tokens", 7, 4), MATRICES).build();
 
   private static final UnitLayout LAYER =
       new UnitLayout.Builder("layer 0")
-          .add("norm", Weight.of("norm", 4), UnitLayout.PLAIN)
-          .add("qkv", stacked("q", "k", "v"), UnitLayout.DECAYED)
-          .add("o", Weight.of("o", 4, 4), UnitLayout.DECAYED)
-          .add("bias", Weight.of("bias", 4), UnitLayout.PLAIN)
+          .add("norm", Weight.of("norm", 4), VECTORS)
+          .add("qkv", stacked("q", "k", "v"), MATRICES)
+          .add("o", Weight.of("o", 4, 4), MATRICES)
+          .add("bias", Weight.of("bias", 4), VECTORS)
           .build();
 
   private static Weight stacked(String... names) {
@@ -52,7 +52,7 @@ class TrainedParametersTest {
             new Argument("qkv", List.of(0L), MATRICES, 0),
             new Argument("o", List.of(4L, 4L), MATRICES, 0),
             new Argument("bias", List.of(4L), VECTORS, 0));
-    assertThat(gradients.elements()).containsExactly(16L, 4L);
+    assertThat(gradients.elements()).containsExactly(16L, 0L, 4L);
     assertThat(some.runs(1))
         .containsExactly(new Run(MATRICES, 24, 0, 16), new Run(VECTORS, 4, 0, 4));
   }
@@ -61,7 +61,7 @@ class TrainedParametersTest {
   void anArgumentOfWhichAPartIsTrainedIsThereWholeAndTheRunsLeaveOutTheRest() {
     TrainedParameters some = trained("q", "v");
     UnitLayout gradients = some.gradients(1);
-    assertThat(gradients.elements()).containsExactly(24L, 0L);
+    assertThat(gradients.elements()).containsExactly(24L, 0L, 0L);
     assertThat(gradients.parameters()).extracting(Parameter::name).containsExactly("q", "v");
     assertThat(some.runs(1))
         .containsExactly(new Run(MATRICES, 0, 0, 8), new Run(MATRICES, 16, 16, 8));

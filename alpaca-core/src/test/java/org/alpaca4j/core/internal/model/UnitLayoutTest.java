@@ -44,7 +44,7 @@ class UnitLayoutTest {
             new Argument("output", List.of(4L, 6L), matrices, 0),
             new Argument("qk", List.of(8L, 4L), matrices, 24),
             new Argument("qk_bias", List.of(8L), vectors, 4));
-    assertThat(layout.elements()).containsExactly(56L, 12L);
+    assertThat(layout.elements()).containsExactly(56L, 0L, 12L);
   }
 
   @ParameterizedTest

@@ -11,7 +11,7 @@
     kept = torch.empty([prompt * max(self.kept_widths)], dtype=x.dtype)
     scratch = torch.empty([prompt * max(self.scratch_widths)], dtype=x.dtype)
     results = self.any_forward(
-        layer, x[:prompt], segment, torch.empty([0], dtype=4), ends, bias, [c[:prompt] for c in cos], [s[:prompt] for s in sin],
+        layer, x[:prompt], segment, torch.empty([0], dtype=4), ends, bias, -1, [c[:prompt] for c in cos], [s[:prompt] for s in sin],
         weights, 0, kept, scratch, torch.empty_like(x[:prompt]))
     keys, values = __torch__.prefix_of(prefix, results[1])
     cache[at, 0, :, :p + prompt].copy_(torch.cat([keys, results[1]]).permute([1, 0, 2]))

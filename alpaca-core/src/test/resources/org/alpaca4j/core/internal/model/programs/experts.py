@@ -1,4 +1,4 @@
-  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+  def forward_0(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
     nothing = weights[0][:0]
     tokens = x.size(0)
@@ -36,10 +36,10 @@
     z.add_(x_chosen, alpha=2.0)
     return [z, heads[:, 4:6], heads[:, 6:], p, experts] + segment_extras
 
-  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
-    return self.forward_0(layer, x, segments, chosen, ends, bias, cos, sin, weights, mode, kept, scratch, z)
+  def any_forward(self, layer: int, x: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], mode: int, kept: Tensor, scratch: Tensor, z: Tensor) -> List[Tensor]:
+    return self.forward_0(layer, x, segments, chosen, ends, bias, seed, cos, sin, weights, mode, kept, scratch, z)
 
-  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+  def backward_0(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
     d_attention_norm_weight, d_attention_norm_bias, d_qkv_weight, d_qkv_bias, d_query_norm_weight, d_query_norm_bias, d_key_norm_weight, d_key_norm_bias, d_output_weight, d_output_bias, d_router, d_expert_in_weight, d_expert_out_weight, d_shared_in_weight, d_shared_in_bias, d_shared_out_weight, d_shared_out_bias, d_shared_gate = gradients
     nothing = weights[0][:0]
@@ -94,8 +94,8 @@
     d_x.add_(__torch__.put_back(d_x_chosen, chosen, tokens))
     return d_x
 
-  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
-    return self.backward_0(layer, x, dz, segments, chosen, ends, bias, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
+  def any_backward(self, layer: int, x: Tensor, dz: Tensor, segments: Tensor, chosen: Tensor, ends: Tensor, bias: Tensor, seed: int, balance: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], gradients: List[Tensor], mode: int, beta: float, kept: Tensor, scratch: Tensor, extras: List[Tensor]) -> Tensor:
+    return self.backward_0(layer, x, dz, segments, chosen, ends, bias, seed, balance, cos, sin, weights, gradients, mode, beta, kept, scratch, extras)
 
   def step_0(self, layer: int, slot: int, x: Tensor, columns: int, column: List[Tensor], past: List[Tensor], hidden: Tensor, mask: Tensor, cos: List[Tensor], sin: List[Tensor], weights: List[Tensor], eps: Tensor, activated: Tensor) -> Tensor:
     attention_norm_weight, attention_norm_bias, qkv_weight, qkv_bias, query_norm_weight, query_norm_bias, key_norm_weight, key_norm_bias, output_weight, output_bias, router, expert_in_weight, expert_out_weight, shared_in_weight, shared_in_bias, shared_out_weight, shared_out_bias, shared_gate = weights
