@@ -160,8 +160,7 @@ record AdapterFolder(Path folder, LoraConfig config, @Nullable String base) {
         : JsonNodeFactory.instance.numberNode(value);
   }
 
-  private static JsonNode namesOrPattern(
-      List<String> names, Optional<String> pattern) {
+  private static JsonNode namesOrPattern(List<String> names, Optional<String> pattern) {
     if (pattern.isPresent()) {
       return JsonNodeFactory.instance.textNode(pattern.get());
     }

@@ -496,7 +496,9 @@ public final class CausalLm implements AutoCloseable {
         writer.config(savedConfig(dtype));
       } else {
         own.declare(writer.weightsName(AdapterFolder.WEIGHTS), dtype);
-        writer.file(AdapterFolder.CONFIG, AdapterFolder.json(own.config(), own.moduleEnds(), folder.toString()));
+        writer.file(
+            AdapterFolder.CONFIG,
+            AdapterFolder.json(own.config(), own.moduleEnds(), folder.toString()));
       }
       addFiles(writer, dtype);
       writer.build().write((name, out) -> weights().write(name, dtype, out));
@@ -513,8 +515,7 @@ public final class CausalLm implements AutoCloseable {
 
   private synchronized void addFiles(CheckpointWriter.Builder writer, DType dtype) {
     if (!addedEnds.isEmpty()) {
-      writer.file(
-          GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, endTokenIds()));
+      writer.file(GenerationConfig.FILE_NAME, GenerationConfig.jsonWithEnds(folder, endTokenIds()));
     } else if (Files.exists(folder.resolve(GenerationConfig.FILE_NAME))) {
       writer.copy(folder.resolve(GenerationConfig.FILE_NAME));
     }

@@ -113,8 +113,7 @@ final class ModelPass implements AutoCloseable {
     Supervision supervision = Supervision.of(batch);
     boolean balanced = auxiliaryFactor != 0;
     try (NDManager scope = manager.newSubManager()) {
-      PackedInput input =
-          pack(scope, batch, supervision, balanced).withDropout(dropoutSeed);
+      PackedInput input = pack(scope, batch, supervision, balanced).withDropout(dropoutSeed);
       Trace trace = new Trace(layers());
       NDArray x = embed(scope, input);
       for (int layer = 0; layer < layers(); layer++) {

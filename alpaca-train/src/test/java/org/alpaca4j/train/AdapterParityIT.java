@@ -84,8 +84,7 @@ class AdapterParityIT {
         int from = row * length * width;
         assertThat(
                 FixtureTensors.largestDifference(
-                    ours.toFloatArray(),
-                    Arrays.copyOfRange(logits, from, from + tokens * width)))
+                    ours.toFloatArray(), Arrays.copyOfRange(logits, from, from + tokens * width)))
             .as("largest difference of row " + row)
             .isLessThanOrEqualTo(1e-4);
       }
@@ -118,8 +117,7 @@ class AdapterParityIT {
           SftTrainer.builder()
               .model(model)
               .dataset(
-                  FixtureTensors.dataset(
-                      batches.resolve(folder.getFileName() + ".safetensors")))
+                  FixtureTensors.dataset(batches.resolve(folder.getFileName() + ".safetensors")))
               .outputDirectory(out)
               .config(
                   SftConfig.builder()
@@ -173,9 +171,7 @@ class AdapterParityIT {
           writer.tensor(name, DType.F32, initial.tensor(name).shape());
         }
       }
-      writer
-          .build()
-          .write((name, out) -> out.write(FixtureTensors.bytes(initial, name)));
+      writer.build().write((name, out) -> out.write(FixtureTensors.bytes(initial, name)));
     }
   }
 }

@@ -69,7 +69,8 @@ class LoraTest {
       float[] before = logits(model);
       TrainingResult result = trainer(model).adapter(CONFIG).build().train();
 
-      assertThat(result.steps().get(4 * EPOCHS - 1).loss()).isLessThan(result.steps().get(0).loss() - 0.05);
+      assertThat(result.steps().get(4 * EPOCHS - 1).loss())
+          .isLessThan(result.steps().get(0).loss() - 0.05);
       assertThat(model.adapter()).contains(CONFIG);
       assertThat(logits(model)).isNotEqualTo(before);
       model.removeAdapter();
@@ -123,7 +124,9 @@ class LoraTest {
       assertThat(file.names())
           .hasSize(12)
           .contains("base_model.model.model.layers.1.mlp.down_proj.lora_B.weight");
-      assertThat(file.tensor("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight").shape()[0])
+      assertThat(
+              file.tensor("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
+                  .shape()[0])
           .isEqualTo(4);
     }
     assertThat(out.resolve("checkpoint-1/adapter_model.safetensors")).exists();
@@ -161,11 +164,7 @@ class LoraTest {
           model
               .generator()
               .generate(
-                  ids,
-                  GenerationConfig.builder()
-                      .maxNewTokens(3)
-                      .eosTokenIds(List.of())
-                      .build())
+                  ids, GenerationConfig.builder().maxNewTokens(3).eosTokenIds(List.of()).build())
               .ids();
       for (int token : generated) {
         try (NDManager scope = NDManager.newBaseManager()) {
@@ -200,7 +199,8 @@ class LoraTest {
                       .build())
               .build()
               .train();
-      assertThat(result.steps().get(4 * EPOCHS - 1).loss()).isLessThan(result.steps().get(0).loss() - 0.05);
+      assertThat(result.steps().get(4 * EPOCHS - 1).loss())
+          .isLessThan(result.steps().get(0).loss() - 0.05);
     }
     try (CausalLm model = CausalLm.builder(base).precision(Precision.BFLOAT16).load()) {
       assertThatThrownBy(() -> trainer(model).adapter(CONFIG).build())
@@ -273,8 +273,7 @@ class LoraTest {
     Path adapter = trained(CONFIG);
     Path wider =
         RandomModel.write(
-            folder.resolve("wider"),
-            RandomModel.config().toBuilder().intermediateSize(80).build());
+            folder.resolve("wider"), RandomModel.config().toBuilder().intermediateSize(80).build());
     try (CausalLm model = CausalLm.load(wider)) {
       assertThatThrownBy(() -> model.withAdapter(adapter))
           .isInstanceOf(CheckpointException.class)

@@ -92,7 +92,8 @@ class WeightedLossTest {
       Workspace workspace =
           new Workspace(manager, loaded.decoder(), batch.tokens(), 8, store, true);
       Gradients gradients = new Gradients(manager, store.trained(), null, program);
-      double loss = pass.forwardBackward(batch, 1, 0, 0, workspace, gradients, false).crossEntropy();
+      double loss =
+          pass.forwardBackward(batch, 1, 0, 0, workspace, gradients, false).crossEntropy();
       Map<String, float[]> byName = new TreeMap<>();
       List<UnitLayout> units = loaded.decoder().units();
       for (int unit = 0; unit < units.size(); unit++) {

@@ -174,8 +174,7 @@ public final class AdapterMerge {
     }
     for (String name : FILES) {
       if (Files.exists(source.resolve(name))) {
-        Files.copy(
-            source.resolve(name), merged.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(source.resolve(name), merged.resolve(name), StandardCopyOption.REPLACE_EXISTING);
       }
     }
   }

@@ -92,8 +92,7 @@ final class LoraDelta implements TensorTransform {
     }
   }
 
-  private void add(
-      Checkpoint base, Checkpoint adapter, Path folder, String module, double scale) {
+  private void add(Checkpoint base, Checkpoint adapter, Path folder, String module, double scale) {
     String weight = weightOf(base, module);
     if (weight == null) {
       throw new CheckpointException(
@@ -199,8 +198,7 @@ final class LoraDelta implements TensorTransform {
     for (int i = 0; i < length; i++) {
       float sum = 0;
       for (int k = 0; k < product.rank; k++) {
-        sum +=
-            product.up[(from + i) * product.rank + k] * product.down[k * product.in() + column];
+        sum += product.up[(from + i) * product.rank + k] * product.down[k * product.in() + column];
       }
       values[at + i] += sum;
     }

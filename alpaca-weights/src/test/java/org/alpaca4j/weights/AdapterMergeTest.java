@@ -68,8 +68,7 @@ class AdapterMergeTest {
   private Path base(String family) {
     Path folder = temporary.resolve(family);
     ModelConfig config = config(family);
-    return write(
-        folder, config.tensorShapes(), CheckpointWriter.builder(folder).config(config));
+    return write(folder, config.tensorShapes(), CheckpointWriter.builder(folder).config(config));
   }
 
   /** An adapter of the matrices whose names end so, in both layers. */
@@ -84,8 +83,7 @@ class AdapterMergeTest {
               for (String end : ends) {
                 if (tensor.endsWith("." + end + ".weight")) {
                   boolean transposed = family.equals("gpt2");
-                  String module =
-                      "base_model.model." + tensor.substring(0, tensor.length() - 7);
+                  String module = "base_model.model." + tensor.substring(0, tensor.length() - 7);
                   shapes.put(module + ".lora_A.weight", new long[] {3, shape[transposed ? 0 : 1]});
                   shapes.put(module + ".lora_B.weight", new long[] {shape[transposed ? 1 : 0], 3});
                 }

@@ -504,8 +504,7 @@ final class LayerBlocks {
       String x = code.read(in());
       String dm = code.gradient(out);
       if (gated) {
-        String activated =
-            code.isPresent(out) ? "activated_" + out.name() : activatedGate(code, x);
+        String activated = code.isPresent(out) ? "activated_" + out.name() : activatedGate(code, x);
         String dx = code.name(in());
         code.line(
             "%s = __torch__.gated_backward(%s, %s, %s, %s, %s)",

@@ -138,7 +138,9 @@ public final class LoraAdapter implements AutoCloseable {
     return places().stream().anyMatch(place -> place.parameter.name().equals(parameter));
   }
 
-  /** Returns a hash of the values of each b, by the tensor's name: what a training changes first. */
+  /**
+   * Returns a hash of the values of each b, by the tensor's name: what a training changes first.
+   */
   public Map<String, Integer> hashes() {
     Map<String, Integer> hashes = new TreeMap<>();
     for (Place place : places()) {

@@ -100,11 +100,7 @@ final class LoraTargets {
 
   private Dense dense(Dense dense) {
     return new Dense(
-        dense.gated(),
-        dense.activation(),
-        dense.width(),
-        linear(dense.in()),
-        linear(dense.out()));
+        dense.gated(), dense.activation(), dense.width(), linear(dense.in()), linear(dense.out()));
   }
 
   private Linear linear(Linear linear) {

@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
  * <p>A unit's parameters fill three one-dimensional tensors, the <em>flats</em>: {@link #DECAYED}
  * has the matrices, {@link #ADAPTER} those of an adapter, {@link #PLAIN} the norm weights and
  * biases, which weight decay spares. An optimizer step, a reduction over ranks or a copy to another
- * dtype then is one operation per flat. A torch
- * program wants <em>arguments</em>: a parameter, or several that lie side by side and are seen as
- * one (q, k and v as qkv). Gradients, moments and working copies have the same layout.
+ * dtype then is one operation per flat. A torch program wants <em>arguments</em>: a parameter, or
+ * several that lie side by side and are seen as one (q, k and v as qkv). Gradients, moments and
+ * working copies have the same layout.
  *
  * @param name of the unit, for messages
  * @param parameters in order of the flats

@@ -310,8 +310,7 @@ final class LayerProbe implements AutoCloseable {
 
   /** Whether a weight is never trained: a matrix beside adapters. */
   boolean isFrozen(int argument) {
-    return description.isAdapted()
-        && layout.arguments().get(argument).flat() == UnitLayout.DECAYED;
+    return description.isAdapted() && layout.arguments().get(argument).flat() == UnitLayout.DECAYED;
   }
 
   /** Gradients of all trained weights, into memory full of garbage. */

@@ -15,7 +15,9 @@ class TrainedParametersTest {
   private static final int VECTORS = UnitLayout.PLAIN;
 
   private static final UnitLayout EMBEDDING =
-      new UnitLayout.Builder("embedding").add("tokens", Weight.of("tokens", 7, 4), MATRICES).build();
+      new UnitLayout.Builder("embedding")
+          .add("tokens", Weight.of("tokens", 7, 4), MATRICES)
+          .build();
 
   private static final UnitLayout LAYER =
       new UnitLayout.Builder("layer 0")

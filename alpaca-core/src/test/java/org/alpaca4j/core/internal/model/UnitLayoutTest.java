@@ -22,8 +22,12 @@ class UnitLayoutTest {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
     builder.add("norm", Weight.of("n", 4), UnitLayout.PLAIN);
     builder.add("output", Weight.of("o", new Order.Transposed(), 6, 4), UnitLayout.DECAYED);
-    builder.add("qk", Weight.stacked(Weight.of("q", 6, 4), Weight.of("k", 2, 4)), UnitLayout.DECAYED);
-    builder.add("qk_bias", Weight.stacked(Weight.of("q.bias", 6), Weight.of("k.bias", 2)), UnitLayout.PLAIN);
+    builder.add(
+        "qk", Weight.stacked(Weight.of("q", 6, 4), Weight.of("k", 2, 4)), UnitLayout.DECAYED);
+    builder.add(
+        "qk_bias",
+        Weight.stacked(Weight.of("q.bias", 6), Weight.of("k.bias", 2)),
+        UnitLayout.PLAIN);
 
     UnitLayout layout = builder.build();
 

@@ -30,7 +30,8 @@ class UnitTensorsTest {
   private static UnitLayout layout() {
     UnitLayout.Builder builder = new UnitLayout.Builder("unit");
     builder.add("norm", Weight.of("norm", 2), UnitLayout.PLAIN);
-    builder.add("qk", Weight.stacked(Weight.of("q", 2, 2), Weight.of("k", 1, 2)), UnitLayout.DECAYED);
+    builder.add(
+        "qk", Weight.stacked(Weight.of("q", 2, 2), Weight.of("k", 1, 2)), UnitLayout.DECAYED);
     builder.add("bias", Weight.of("bias", 3), UnitLayout.PLAIN);
     return builder.build();
   }
