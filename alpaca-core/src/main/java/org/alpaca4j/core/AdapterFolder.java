@@ -15,7 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
+import java.util.function.Consumer;
 import org.alpaca4j.core.internal.JsonProblem;
 import org.jspecify.annotations.Nullable;
 
@@ -286,13 +286,10 @@ record AdapterFolder(Path folder, LoraConfig config, @Nullable String base) {
       return value.asText();
     }
 
-    private void names(
-        String name,
-        Function<List<String>, LoraConfig.Builder> names,
-        Function<String, LoraConfig.Builder> pattern) {
+    private void names(String name, Consumer<List<String>> names, Consumer<String> pattern) {
       JsonNode value = field(name);
       if (value.isTextual()) {
-        pattern.apply(value.asText());
+        pattern.accept(value.asText());
       } else {
         list(name, this::string, names);
       }
@@ -303,8 +300,7 @@ record AdapterFolder(Path folder, LoraConfig config, @Nullable String base) {
     }
 
     /** A list, or one element without brackets. */
-    private <T> void list(
-        String name, Element<T> element, Function<List<T>, LoraConfig.Builder> option) {
+    private <T> void list(String name, Element<T> element, Consumer<List<T>> option) {
       JsonNode value = field(name);
       if (value.isMissingNode() || value.isNull()) {
         return;
@@ -315,7 +311,7 @@ record AdapterFolder(Path folder, LoraConfig config, @Nullable String base) {
       } else {
         elements.add(element.of(name, value));
       }
-      option.apply(elements);
+      option.accept(elements);
     }
 
     private <T> Map<String, T> map(String name, Element<T> element) {

@@ -335,8 +335,9 @@ public final class CausalLm implements AutoCloseable {
 
   /**
    * Adds an adapter that PEFT or this library has written: from now on the model computes with it,
-   * and is asked in the form and ends at the tokens that the folder says. An adapter already there
-   * is put in its place.
+   * and is asked in the form and ends at the tokens that the folder says. It takes the place of an
+   * adapter that is there already. A {@link #generator} of before is of no use then: take a new
+   * one.
    *
    * @param adapterFolder with adapter_config.json and adapter_model.safetensors
    * @return this model
@@ -349,7 +350,7 @@ public final class CausalLm implements AutoCloseable {
   public CausalLm withAdapter(Path adapterFolder) {
     Objects.requireNonNull(adapterFolder, "adapterFolder is null");
     AdapterFolder files = AdapterFolder.open(adapterFolder);
-    try (ModelUse.Use changing = use.train();
+    try (ModelUse.Use changing = use.change("an adapter");
         Checkpoint weights = files.weights()) {
       attach(LoraAdapter.read(base, files.config(), weights));
     } catch (IllegalArgumentException e) {
@@ -367,7 +368,7 @@ public final class CausalLm implements AutoCloseable {
    * @throws IllegalStateException if the model is closed, in training or in use by another thread
    */
   public void removeAdapter() {
-    try (ModelUse.Use changing = use.train()) {
+    try (ModelUse.Use changing = use.change("taking an adapter away")) {
       attach(null);
     }
   }

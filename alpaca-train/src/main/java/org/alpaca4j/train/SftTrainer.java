@@ -37,7 +37,7 @@ import org.alpaca4j.train.ModelPass.Losses;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Fine-tunes all weights of a model on supervised examples.
+ * Fine-tunes a model on supervised examples: all its weights, or an adapter beside them.
  *
  * <pre>{@code
  * TrainingResult result =
@@ -127,17 +127,18 @@ public final class SftTrainer {
             config.order(), dataset.size(), config.batchSize(), config.gradientAccumulationSteps());
     int totalSteps = config.maxSteps().orElseGet(() -> order.steps(config.epochs()));
     LearningRateSchedule schedule = config.schedule(totalSteps);
-    if (adapter != null) {
-      Internals.attach(model, adapter, config.seed());
-    }
-    LoadedModel weights = Internals.loaded(model);
     List<TrainingListener.Step> steps = new ArrayList<>();
     List<TrainingResult.Evaluated> evaluations = new ArrayList<>();
     checkpoints.prepare();
     RunChecks checks = new RunChecks();
     checks.requireARate(config, schedule, totalSteps);
     checks.requireSupervision(dataset, order, totalSteps);
-    checks.requireFinite(weights);
+    checks.requireFinite(Internals.loaded(model));
+    if (adapter != null) {
+      requireNoAdapter(model);
+      Internals.attach(model, adapter, config.seed());
+    }
+    LoadedModel weights = Internals.loaded(model);
     checks.teachForm(model, weights, dataset, promptForm);
     NativeMemory.giveBackWhatIsFree();
     Map<String, Integer> initial =
@@ -210,6 +211,14 @@ public final class SftTrainer {
             steps, evaluations, Duration.ofNanos(System.nanoTime() - start), checks.notes());
     tell(l -> l.finished(result));
     return result;
+  }
+
+  private static void requireNoAdapter(CausalLm model) {
+    if (model.adapter().isPresent()) {
+      throw new TrainingException(
+          "the model has an adapter already: leave adapter(...) out to train that one on, or remove"
+              + " it first (removeAdapter)");
+    }
   }
 
   /** An adapter that has not learnt anything would be taken for one that has. */
@@ -484,10 +493,8 @@ public final class SftTrainer {
 
     /** The adapter is of the dtype of the vectors, and trained in fp32. */
     private void requireAdaptable(CausalLm base) {
-      if (adapter != null && base.adapter().isPresent()) {
-        throw new TrainingException(
-            "the model has an adapter already: leave adapter(...) out to train that one on, or"
-                + " remove it first (removeAdapter)");
+      if (adapter != null) {
+        requireNoAdapter(base);
       }
       DType activations = Internals.loaded(base).activations();
       if (activations != DType.F32) {

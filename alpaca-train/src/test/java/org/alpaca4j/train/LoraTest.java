@@ -156,6 +156,18 @@ class LoraTest {
   }
 
   @Test
+  void whatIsRefusedLeavesTheModelAsItWas() {
+    try (CausalLm model = CausalLm.load(base)) {
+      SftTrainer twice = trainer(model).adapter(CONFIG).build();
+      assertThatThrownBy(() -> trainer(model).adapter(CONFIG).outputDirectory(base).build().train())
+          .isInstanceOf(CheckpointException.class);
+      assertThat(model.adapter()).isEmpty();
+      twice.train();
+      assertThatThrownBy(twice::train).hasMessageContaining("has an adapter already");
+    }
+  }
+
+  @Test
   void generatesAsItScores() {
     Path adapter = trained(CONFIG);
     try (CausalLm model = CausalLm.load(adapter)) {

@@ -127,8 +127,11 @@ public final class LoraAdapter implements AutoCloseable {
   public Set<String> moduleEnds() {
     Set<String> ends = new TreeSet<>();
     for (Place place : places()) {
-      String[] names = place.parameter.name().split("\\.");
-      ends.add(names[names.length - 3]); // ... q_proj.lora_A.weight
+      String name = place.parameter.name();
+      if (name.endsWith(DOWN)) {
+        String module = name.substring(0, name.length() - DOWN.length());
+        ends.add(module.substring(module.lastIndexOf('.') + 1));
+      }
     }
     return ends;
   }

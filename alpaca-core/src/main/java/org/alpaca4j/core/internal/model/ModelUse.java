@@ -60,11 +60,21 @@ public final class ModelUse {
   }
 
   /**
-   * Begins to change the weights.
+   * Begins to train the weights.
    *
    * @throws IllegalStateException if the model is closed, in training, or read
    */
-  public synchronized Use train() {
+  public Use train() {
+    return change("training");
+  }
+
+  /**
+   * Begins to change what is computed.
+   *
+   * @param how for messages, such as "training"
+   * @throws IllegalStateException if the model is closed, in training, or read
+   */
+  public synchronized Use change(String how) {
     requireOpen();
     if (trainer != null) {
       throw new IllegalStateException(
@@ -80,7 +90,9 @@ public final class ModelUse {
               + name
               + " is in use by the thread \""
               + readers.keySet().iterator().next().getName()
-              + "\", and training would change its weights: begin when that call has returned");
+              + "\", and "
+              + how
+              + " would change its weights: begin when that call has returned");
     }
     Thread thread = Thread.currentThread();
     trainer = thread;
