@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.alpaca4j.core.ConformanceFile.Entry;
@@ -91,16 +92,20 @@ public final class Conformance {
 
     /** Returns a conversation up to where the model answers. */
     public static Prompt of(List<ChatMessage> messages) {
+      Objects.requireNonNull(messages, "messages is null");
       return new Prompt(messages, List.of(), "", List.of());
     }
 
     /** Returns an instruction and what it is about, which may be empty. */
     public static Prompt instruction(String instruction, String input) {
+      Objects.requireNonNull(instruction, "instruction is null");
+      Objects.requireNonNull(input, "input is null");
       return new Prompt(List.of(ChatMessage.user(instruction)), List.of(), input, List.of());
     }
 
     /** Returns a prompt of token ids. */
     public static Prompt ofIds(int[] ids) {
+      Objects.requireNonNull(ids, "ids is null");
       return new Prompt(List.of(), List.of(), "", Arrays.stream(ids).boxed().toList());
     }
   }
@@ -117,6 +122,7 @@ public final class Conformance {
    * @throws UnsupportedModelException see {@link CausalLm#load(Path)}
    */
   public static ConformanceReport verify(Path folder) {
+    Objects.requireNonNull(folder, "folder is null");
     ConformanceFile file = ConformanceFile.load(folder); // before the weights are read
     Path weighted = AdapterFolder.isOne(folder) ? AdapterFolder.open(folder).baseFolder() : folder;
     DType stored = ModelConfig.load(weighted.resolve("config.json")).dtype().orElse(DType.F32);
@@ -138,6 +144,7 @@ public final class Conformance {
    * @throws IllegalStateException if the model is closed or in training by another thread
    */
   public static ConformanceReport verify(CausalLm model) {
+    Objects.requireNonNull(model, "model is null");
     try (ModelUse.Use reading = Internals.use(model).read()) {
       return verify(model, ConformanceFile.load(model.folder()));
     }
@@ -289,6 +296,9 @@ public final class Conformance {
    */
   public static Optional<String> make(
       CausalLm model, DType weights, List<Prompt> prompts, int limit) {
+    Objects.requireNonNull(model, "model is null");
+    Objects.requireNonNull(weights, "weights is null");
+    Objects.requireNonNull(prompts, "prompts is null");
     try (ModelUse.Use reading = Internals.use(model).read()) {
       OffsetDateTime now = OffsetDateTime.now(ZoneId.systemDefault());
       List<Asked> asked = new ArrayList<>();
@@ -400,6 +410,7 @@ public final class Conformance {
    * @throws IllegalArgumentException if there are no such weights
    */
   public static Optional<String> forWeights(Path folder, @Nullable String weights) {
+    Objects.requireNonNull(folder, "folder is null");
     if (!Files.isRegularFile(folder.resolve(FILE_NAME))) {
       return Optional.empty();
     }

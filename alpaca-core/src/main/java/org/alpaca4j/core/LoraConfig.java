@@ -148,11 +148,13 @@ public final class LoraConfig {
 
   /** Returns the rank of a module. */
   public int rankOf(String module) {
+    Objects.requireNonNull(module, "module is null");
     return first(rankPattern, module).orElse(r);
   }
 
   /** Returns the scale of what is added to a module's product. */
   public double scaleOf(String module) {
+    Objects.requireNonNull(module, "module is null");
     double numerator = first(alphaPattern, module).orElse(alpha);
     int rank = rankOf(module);
     return numerator / (useRslora ? Math.sqrt(rank) : rank);
@@ -173,6 +175,7 @@ public final class LoraConfig {
    * @param module its name in the checkpoint, without {@code .weight}
    */
   public boolean targets(String module) {
+    Objects.requireNonNull(module, "module is null");
     if (named(excludeModules).test(module) || fits(excludePattern, module)) {
       return false;
     }
@@ -277,8 +280,8 @@ public final class LoraConfig {
      *
      * @throws IllegalArgumentException if it is malformed
      */
-    public Builder targetPattern(String regex) {
-      targetPattern = requirePattern("targetPattern", regex);
+    public Builder targetPattern(String value) {
+      targetPattern = requirePattern("targetPattern", value);
       targetModules = null;
       return this;
     }
@@ -290,8 +293,8 @@ public final class LoraConfig {
     }
 
     /** As {@link #excludeModules}, by a regular expression that fits the whole name. */
-    public Builder excludePattern(String regex) {
-      excludePattern = requirePattern("excludePattern", regex);
+    public Builder excludePattern(String value) {
+      excludePattern = requirePattern("excludePattern", value);
       return this;
     }
 

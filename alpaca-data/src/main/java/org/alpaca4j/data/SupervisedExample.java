@@ -42,6 +42,7 @@ public record SupervisedExample(int[] ids, int[] labels, int[] starts, float[] w
    */
   public SupervisedExample {
     Objects.requireNonNull(starts, "starts is null");
+    Objects.requireNonNull(weights, "weights is null");
     Objects.requireNonNull(labels, "labels is null");
     Objects.requireNonNull(ids, "ids is null");
     if (ids.length != labels.length) {

@@ -71,7 +71,7 @@ class NullArgumentsTest {
             .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages(root)) {
       if (!type.getPackageName().contains(".internal")
-          && type.getModifiers().contains(JavaModifier.PUBLIC)
+          && isPublic(type)
           && !type.isAssignableTo(Throwable.class)
           && !type.isAnonymousClass()
           && !type.getSimpleName().endsWith("Listener")) { // whose methods we call
@@ -79,6 +79,12 @@ class NullArgumentsTest {
       }
     }
     return types;
+  }
+
+  /** With the classes around it. */
+  private static boolean isPublic(JavaClass type) {
+    return type.getModifiers().contains(JavaModifier.PUBLIC)
+        && type.getEnclosingClass().map(NullArgumentsTest::isPublic).orElse(true);
   }
 
   private static Stream<Executable> executables(Class<?> type) {

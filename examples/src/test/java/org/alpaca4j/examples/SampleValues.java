@@ -30,6 +30,7 @@ import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.core.Generator;
+import org.alpaca4j.core.LoraConfig;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.PromptTemplate;
 import org.alpaca4j.core.Tokenizer;
@@ -85,6 +86,7 @@ final class SampleValues implements AutoCloseable {
     byType.put(Device.class, Device::cpu);
     byType.put(DType.class, () -> DType.F32);
     byType.put(CausalLm.class, () -> model);
+    byType.put(LoraConfig.class, () -> LoraConfig.builder().build());
     byType.put(Tokenizer.class, model::tokenizer);
     byType.put(Generator.class, model::generator);
     byType.put(Checkpoint.class, () -> checkpoint);
