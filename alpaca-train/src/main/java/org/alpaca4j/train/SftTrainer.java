@@ -111,6 +111,8 @@ public final class SftTrainer {
    *     finite: the message names step and examples, and the weights are those before that step
    * @throws org.alpaca4j.core.CheckpointException if saving fails; before the first step, if the
    *     output directory holds a model that is not to be replaced, or the one that is trained
+   * @throws IllegalArgumentException before the first step, if a name or pattern of the adapter's
+   *     configuration fits no module of the model
    * @throws IllegalStateException if the model is closed, in training or in use by another thread
    */
   public TrainingResult train() {

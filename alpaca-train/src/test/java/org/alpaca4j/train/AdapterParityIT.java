@@ -18,7 +18,6 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.CheckpointWriter;
 import org.alpaca4j.core.DType;
-import org.alpaca4j.data.ExampleOrder;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
@@ -119,18 +118,7 @@ class AdapterParityIT {
               .dataset(
                   FixtureTensors.dataset(batches.resolve(folder.getFileName() + ".safetensors")))
               .outputDirectory(out)
-              .config(
-                  SftConfig.builder()
-                      .epochs(1)
-                      .batchSize(settings.get("sequences").asInt())
-                      .gradientAccumulationSteps(settings.get("micro_batches").asInt())
-                      .learningRate(settings.get("lr").asDouble())
-                      .weightDecay(settings.get("weight_decay").asDouble())
-                      .maxGradientNorm(settings.get("clip").asDouble())
-                      .warmupRatio(settings.get("warmup_ratio").asDouble())
-                      .order(ExampleOrder.SEQUENTIAL)
-                      .activationRecomputation(recompute)
-                      .build())
+              .config(FixtureTensors.config(settings).activationRecomputation(recompute).build())
               .build()
               .train();
     }

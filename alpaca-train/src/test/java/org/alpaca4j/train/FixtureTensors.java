@@ -2,6 +2,7 @@ package org.alpaca4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -9,12 +10,28 @@ import java.util.ArrayList;
 import java.util.List;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.TensorInfo;
+import org.alpaca4j.data.ExampleOrder;
 import org.alpaca4j.data.SupervisedDataset;
 import org.alpaca4j.data.SupervisedExample;
 
-/** Reads the tensors of reference runs. */
+/** Reads the settings and tensors of reference runs. */
 final class FixtureTensors {
   private FixtureTensors() {}
+
+  /** A run's options, as its {@code settings} have them. */
+  static SftConfig.Builder config(JsonNode settings) {
+    return SftConfig.builder()
+        .epochs(1)
+        .batchSize(settings.get("sequences").asInt())
+        .gradientAccumulationSteps(settings.get("micro_batches").asInt())
+        .learningRate(settings.get("lr").asDouble())
+        .weightDecay(settings.get("weight_decay").asDouble())
+        .maxGradientNorm(settings.get("clip").asDouble())
+        .warmupRatio(settings.get("warmup_ratio").asDouble())
+        .adamBetas(settings.get("betas").get(0).asDouble(), settings.get("betas").get(1).asDouble())
+        .adamEpsilon(settings.get("eps").asDouble())
+        .order(ExampleOrder.SEQUENTIAL);
+  }
 
   static double largestDifference(float[] ours, float[] theirs) {
     assertThat(ours.length).isEqualTo(theirs.length);

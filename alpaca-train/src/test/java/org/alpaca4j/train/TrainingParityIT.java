@@ -17,7 +17,6 @@ import org.alpaca4j.core.CausalLm;
 import org.alpaca4j.core.Checkpoint;
 import org.alpaca4j.core.ModelConfig;
 import org.alpaca4j.core.UnsupportedModelException;
-import org.alpaca4j.data.ExampleOrder;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
@@ -64,7 +63,7 @@ class TrainingParityIT {
     JsonNode settings = trajectory.get("settings");
     Path out = temporary.resolve(folder.getFileName() + "-" + recompute);
     TrainingResult result;
-    SftConfig.Builder config = SftConfig.builder();
+    SftConfig.Builder config = FixtureTensors.config(settings).activationRecomputation(recompute);
     if (trajectory.has("router_aux_loss_coef")) {
       config.routerAuxLossCoef(trajectory.get("router_aux_loss_coef").asDouble());
     }
@@ -74,22 +73,7 @@ class TrainingParityIT {
               .model(model)
               .dataset(FixtureTensors.dataset(folder.resolve("batches.safetensors")))
               .outputDirectory(out)
-              .config(
-                  config
-                      .epochs(1)
-                      .batchSize(settings.get("sequences").asInt())
-                      .gradientAccumulationSteps(settings.get("micro_batches").asInt())
-                      .learningRate(settings.get("lr").asDouble())
-                      .weightDecay(settings.get("weight_decay").asDouble())
-                      .maxGradientNorm(settings.get("clip").asDouble())
-                      .warmupRatio(settings.get("warmup_ratio").asDouble())
-                      .adamBetas(
-                          settings.get("betas").get(0).asDouble(),
-                          settings.get("betas").get(1).asDouble())
-                      .adamEpsilon(settings.get("eps").asDouble())
-                      .order(ExampleOrder.SEQUENTIAL)
-                      .activationRecomputation(recompute)
-                      .build())
+              .config(config.build())
               .build()
               .train();
     }

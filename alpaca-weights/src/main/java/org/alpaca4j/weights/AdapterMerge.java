@@ -40,14 +40,6 @@ public final class AdapterMerge {
   private static final List<String> FORMS =
       List.of(PromptTemplate.FILE_NAME, "chat_template.jinja", "chat_template.json");
 
-  /** Files that come from the adapter where it has them. */
-  private static final List<String> FILES =
-      List.of(
-          PromptTemplate.FILE_NAME,
-          "chat_template.jinja",
-          "chat_template.json",
-          GenerationConfig.FILE_NAME);
-
   private final Path base;
   private final Path target;
   private final Map<Path, Double> adapters;
@@ -162,20 +154,21 @@ public final class AdapterMerge {
 
   /** How a tuned model is asked and where it ends was saved with the last adapter. */
   private void takeFiles(Path merged) throws IOException {
-    Path adapter = null;
-    for (Path each : adapters.keySet()) {
-      adapter = each;
-    }
-    Path source = Objects.requireNonNull(adapter, "there is an adapter");
+    Path source = List.copyOf(adapters.keySet()).get(adapters.size() - 1);
     if (PromptForm.load(source).isPresent()) {
       for (String name : FORMS) {
         Files.deleteIfExists(merged.resolve(name));
       }
     }
-    for (String name : FILES) {
-      if (Files.exists(source.resolve(name))) {
-        Files.copy(source.resolve(name), merged.resolve(name), StandardCopyOption.REPLACE_EXISTING);
-      }
+    for (String name : FORMS) {
+      copy(source.resolve(name), merged);
+    }
+    copy(source.resolve(GenerationConfig.FILE_NAME), merged);
+  }
+
+  private static void copy(Path file, Path folder) throws IOException {
+    if (Files.exists(file)) {
+      Files.copy(file, folder.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
     }
   }
 }

@@ -20,6 +20,7 @@ import org.alpaca4j.core.internal.Internals;
 import org.alpaca4j.core.internal.Names;
 import org.alpaca4j.core.internal.model.DecoderDescription.FileTensor;
 import org.alpaca4j.core.internal.model.DecoderDescription.Order;
+import org.alpaca4j.core.internal.model.LoraAdapter;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,9 +28,9 @@ import org.jspecify.annotations.Nullable;
  * adapters are in memory, in fp32. Thread-safe.
  */
 final class LoraDelta implements TensorTransform {
-  private static final String PREFIX = "base_model.model.";
-  private static final String DOWN = ".lora_A.weight";
-  private static final String UP = ".lora_B.weight";
+  private static final String PREFIX = LoraAdapter.PREFIX;
+  private static final String DOWN = LoraAdapter.DOWN;
+  private static final String UP = LoraAdapter.UP;
   private static final String WEIGHT = ".weight";
 
   private final Map<String, List<Product>> products = new HashMap<>();
@@ -148,11 +149,6 @@ final class LoraDelta implements TensorTransform {
     float[] values = new float[Math.toIntExact(info.elements())];
     FloatCodec.decode(info.dtype(), bytes.flip(), values, 0, values.length);
     return values;
-  }
-
-  /** Returns the number of weights that change. */
-  int size() {
-    return products.size();
   }
 
   @Override

@@ -81,14 +81,19 @@ public final class ConvertWeights implements Callable<Integer> {
       conversion.tokenizer(tokenizer);
     }
     CheckpointConverter.Result result = conversion.build().convert();
+    print(output, result);
+    return ExampleCommand.DONE;
+  }
+
+  /** Says what was written. */
+  static void print(Path folder, CheckpointConverter.Result result) {
     PrintStream out = System.out;
     out.printf(
         Locale.ROOT,
         "%s: %d tensors, %,d parameters, %,d bytes%n",
-        output,
+        folder,
         result.tensors(),
         result.parameters(),
         result.bytes());
-    return ExampleCommand.DONE;
   }
 }

@@ -1,13 +1,10 @@
 package org.alpaca4j.examples;
 
-import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.alpaca4j.core.DType;
 import org.alpaca4j.weights.AdapterMerge;
-import org.alpaca4j.weights.CheckpointConverter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -71,15 +68,7 @@ public final class ExportModel implements Callable<Integer> {
     if (dtype != null) {
       merge.dtype(dtype);
     }
-    CheckpointConverter.Result result = merge.build().merge();
-    PrintStream out = System.out;
-    out.printf(
-        Locale.ROOT,
-        "%s: %d tensors, %,d parameters, %,d bytes%n",
-        output,
-        result.tensors(),
-        result.parameters(),
-        result.bytes());
+    ConvertWeights.print(output, merge.build().merge());
     return ExampleCommand.DONE;
   }
 }

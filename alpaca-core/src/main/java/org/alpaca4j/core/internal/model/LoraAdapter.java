@@ -26,10 +26,14 @@ import org.alpaca4j.core.internal.torch.Torch;
  * <p>Owns its matrices and a decoder; close it before the model it was made for.
  */
 public final class LoraAdapter implements AutoCloseable {
-  /** How names of the adapter's tensors end. */
-  static final String DOWN = ".lora_A.weight";
+  /** How names of an adapter's tensors begin: PEFT's wrapper and the model in it. */
+  public static final String PREFIX = "base_model.model.";
 
-  static final String UP = ".lora_B.weight";
+  /** How the name of A ends, behind that of the module. */
+  public static final String DOWN = ".lora_A.weight";
+
+  /** How the name of B ends. */
+  public static final String UP = ".lora_B.weight";
 
   private final LoraConfig config;
   private final LoadedModel model;

@@ -22,9 +22,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Adds LoRA to the products of a decoder's layers that a configuration targets. */
 final class LoraTargets {
-  /** PEFT's wrapper and the model in it, in names of an adapter's tensors. */
-  private static final String PREFIX = "base_model.model.";
-
   private static final String WEIGHT = ".weight";
 
   private final LoraConfig config;
@@ -119,7 +116,7 @@ final class LoraTargets {
       if (config.targets(module)) {
         adapted.add(module);
         int rank = config.rankOf(module);
-        String name = PREFIX + module;
+        String name = LoraAdapter.PREFIX + module;
         Order order = tensor.order() instanceof Order.Grouped grouped ? grouped : new Order.Same();
         downs.add(Weight.of(name + LoraAdapter.DOWN, rank, shape.get(1)));
         Weight up = Weight.of(name + LoraAdapter.UP, order, shape.get(0), rank);
